@@ -1,0 +1,1 @@
+"""AlphaPulse: everything you hold and trade on crypto exchanges, in one place."""

@@ -1,0 +1,1 @@
+"""Domain: business words and rules. No I/O, no clock, no framework."""

@@ -1,0 +1,131 @@
+"""Events: what happened, past tense and frozen. They are all that crosses between threads."""
+
+from collections.abc import Hashable
+from decimal import Decimal
+from typing import Self
+
+import msgspec
+
+from alphapulse.domain.account import Account
+from alphapulse.domain.identifiers import AccountId, ExchangeId
+from alphapulse.domain.market import Candle, Ticker
+from alphapulse.domain.order import Fill, Order
+from alphapulse.domain.sync import SyncStatus
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Something that happened.
+
+    An event with a ``latest_only_key`` may stand in for the waiting one of the same key when its
+    reader is slower than the world: ``replacing(older)`` is what a screen needs, ``folding(older)``
+    what a rule needs, where no extreme may be lost. State events have no key and never merge.
+    A struct of msgspec, because one is made for every market message.
+    """
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return None
+
+    def replacing(self, older: Self) -> Self:
+        return self
+
+    def folding(self, older: Self) -> Self:
+        return self
+
+
+class TickerUpdated(Event, frozen=True, gc=False):
+    """``low``, ``high`` and ``updates`` cover every ticker since the reader's last take."""
+
+    ticker: Ticker
+    low: Decimal | None = None
+    high: Decimal | None = None
+    updates: int = 1
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return (TickerUpdated, self.ticker.exchange, self.ticker.symbol)
+
+    def folding(self, older: Self) -> Self:
+        lows = [
+            p for p in (older.low, older.ticker.last, self.low, self.ticker.last) if p is not None
+        ]
+        highs = [
+            p for p in (older.high, older.ticker.last, self.high, self.ticker.last) if p is not None
+        ]
+        return msgspec.structs.replace(
+            self,
+            low=min(lows, default=None),
+            high=max(highs, default=None),
+            updates=older.updates + self.updates,
+        )
+
+
+class CandleUpdated(Event, frozen=True, gc=False):
+    """An open candle moved; the next one of the same candle replaces it."""
+
+    candle: Candle
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        c = self.candle
+        return (CandleUpdated, c.exchange, c.symbol, c.timeframe, c.open_time)
+
+
+class CandleClosed(Event, frozen=True, gc=False):
+    """The exchange closed a candle. Never merged: each one is stored."""
+
+    candle: Candle
+
+
+class BalancesChanged(Event, frozen=True, gc=False):
+    """The stored balances of an account differ from before; readers load them again."""
+
+    account_id: AccountId
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return (BalancesChanged, self.account_id)
+
+
+class PositionsChanged(Event, frozen=True, gc=False):
+    """The stored positions of an account differ from before; readers load them again."""
+
+    account_id: AccountId
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return (PositionsChanged, self.account_id)
+
+
+class OrderChanged(Event, frozen=True, gc=False):
+    order: Order
+
+
+class FillReceived(Event, frozen=True, gc=False):
+    fill: Fill
+
+
+class AccountChanged(Event, frozen=True, gc=False):
+    account: Account
+
+
+class AccountRemoved(Event, frozen=True, gc=False):
+    account_id: AccountId
+
+
+class SyncStatusChanged(Event, frozen=True, gc=False):
+    status: SyncStatus
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return (SyncStatusChanged, *self.status.key)
+
+
+class InstrumentsChanged(Event, frozen=True, gc=False):
+    """An exchange listed, delisted, halted or re-stepped something."""
+
+    exchange: ExchangeId
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return (InstrumentsChanged, self.exchange)

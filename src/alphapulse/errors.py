@@ -1,0 +1,247 @@
+"""Every error AlphaPulse raises, in one tree.
+
+AlphaPulseError
+├── InvalidInput                 what the caller sent cannot be right
+├── NotFound                     no such thing
+├── Conflict                     the thing is not in the state this needs
+├── Unauthenticated              who are you?
+├── Forbidden                    you are known, and may not
+├── TooManyRequests              slow down; retry_after_s says how long
+├── ConfigurationInvalid         a setting is missing or contradicts another
+├── NotReady                     starting, or nothing is known yet
+├── WorkerStopped                the thread that owns this is not running
+├── DatabaseError
+│   ├── DatabaseBusy             locked for longer than the time allowed
+│   └── DatabaseUnavailable      gone, full, read-only or refusing us
+├── SecretUnreadable             stored secret cannot be decrypted with this master key
+└── ExchangeError                the venue said something we cannot use
+    ├── ExchangeUnavailable      no usable answer: network, 5xx, broken body, maintenance
+    ├── RateLimited              the venue asked us to wait; retry_after_s
+    ├── ClockSkewed              the venue refuses our clock
+    ├── AuthenticationFailed     wrong, expired or revoked key
+    ├── PermissionMissing        the key is valid and may not do this
+    ├── InstrumentUnavailable    delisted, halted or unknown symbol
+    ├── RequestRefused           the venue found our request malformed: a bug of ours
+    ├── OrderRejected            the venue refused the order for good
+    │   └── InsufficientFunds    not enough free balance or margin
+    ├── OrderOutcomeUnknown      the order may or may not exist: a state, not a failure
+    └── StreamLost               a stream ended, fell silent or lost a message
+
+``code`` is stable and public. ``retryable`` is the only thing a caller branches on besides the
+class. Facts travel as keywords; secrets never do.
+"""
+
+from typing import ClassVar
+
+
+class AlphaPulseError(Exception):
+    """The root: a message for people, a code for programs, facts as keywords.
+
+    ``fix`` says what to do next, in one plain sentence.
+    """
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+    fix: ClassVar[str] = "Look into the log with the request id."
+
+    def __init__(self, message: str, /, **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds to wait before another try, when the other side said so."""
+        value = self.facts.get("retry_after_s")
+        return float(value) if isinstance(value, int | float) else None
+
+    def __str__(self) -> str:
+        facts = ", ".join(f"{name}={value}" for name, value in self.facts.items())
+        return f"{self.message} ({facts})" if facts else self.message
+
+
+class InvalidInput(AlphaPulseError):
+    """What the caller sent cannot be right; ``facts['field']`` names where."""
+
+    code = "validation_failed"
+    fix = "Correct the named field and send it again."
+
+
+class NotFound(AlphaPulseError):
+    """No such account, symbol, order or page."""
+
+    code = "not_found"
+    fix = "Check the id; lists show what exists."
+
+
+class Conflict(AlphaPulseError):
+    """The thing is not in the state this needs, or is already there."""
+
+    code = "conflict"
+    fix = "Read the current state and decide again."
+
+
+class Unauthenticated(AlphaPulseError):
+    """No valid credential came with the request."""
+
+    code = "unauthenticated"
+    fix = "Log in, or send a valid token."
+
+
+class Forbidden(AlphaPulseError):
+    """The caller is known and may not do this."""
+
+    code = "missing_scope"
+    fix = "Ask an administrator for the scope."
+
+
+class TooManyRequests(AlphaPulseError):
+    """The caller is too fast."""
+
+    code = "rate_limited"
+    retryable = True
+    fix = "Wait for the stated time."
+
+
+class ConfigurationInvalid(AlphaPulseError):
+    """A setting is missing, unsafe or contradicts another."""
+
+    code = "config_invalid"
+    fix = "Correct the setting and start again."
+
+
+class NotReady(AlphaPulseError):
+    """Starting, or nothing has been synchronized yet."""
+
+    code = "not_ready"
+    retryable = True
+    fix = "Wait for the first synchronization; the status page shows its progress."
+
+
+class WorkerStopped(AlphaPulseError):
+    """The worker thread that owns this is not running."""
+
+    code = "worker_stopped"
+    retryable = True
+    fix = "See the system status for why the worker stopped."
+
+
+class DatabaseError(AlphaPulseError):
+    """The database could not do it."""
+
+    code = "database_error"
+    fix = "See the database part of the system status."
+
+
+class DatabaseBusy(DatabaseError):
+    """Locked by somebody else for longer than the time allowed."""
+
+    code = "database_busy"
+    retryable = True
+    fix = "Find the process that holds the database; the request may be sent again."
+
+
+class DatabaseUnavailable(DatabaseError):
+    """Gone, full, read-only or refusing our login."""
+
+    code = "database_unavailable"
+    retryable = True
+    fix = "Check that the database runs, its address, and the free disk space."
+
+
+class SecretUnreadable(AlphaPulseError):
+    """A stored secret cannot be decrypted: another master key, or changed bytes."""
+
+    code = "secret_unreadable"
+    fix = "Start with the master key the secret was stored under, or enter the key again."
+
+
+class ExchangeError(AlphaPulseError):
+    """The venue answered something we cannot use.
+
+    Facts: ``exchange``, ``http_status``, ``venue_code``, ``venue_message`` where known.
+    """
+
+    code = "exchange_error"
+    fix = "The venue's own code says more; the status page counts how often."
+
+
+class ExchangeUnavailable(ExchangeError):
+    """No usable answer: network, time-out, 5xx, broken body or maintenance."""
+
+    code = "exchange_unavailable"
+    retryable = True
+    fix = "It is tried again by itself; check the venue's status page and your network."
+
+
+class RateLimited(ExchangeError):
+    """The venue asked us to wait; nothing is sent to it until then."""
+
+    code = "exchange_rate_limited"
+    retryable = True
+    fix = "It waits by itself; another program on the same address may share the budget."
+
+
+class ClockSkewed(ExchangeError):
+    """The venue refuses our clock."""
+
+    code = "clock_skew"
+    retryable = True
+    fix = "Switch on time synchronization (NTP) on this machine."
+
+
+class AuthenticationFailed(ExchangeError):
+    """Wrong, expired or revoked key; the account is paused."""
+
+    code = "key_invalid"
+    fix = "Make a new key at the exchange and rotate it here."
+
+
+class PermissionMissing(ExchangeError):
+    """The key is valid and may not do this, or not from this address."""
+
+    code = "key_permission_missing"
+    fix = "Give the key the permission at the exchange, or allow this machine's address."
+
+
+class InstrumentUnavailable(ExchangeError):
+    """Delisted, halted or unknown symbol."""
+
+    code = "instrument_unavailable"
+    fix = "Check the symbol at the exchange; its last value stays, marked stale."
+
+
+class RequestRefused(ExchangeError):
+    """The venue found our request malformed: a bug of ours."""
+
+    code = "exchange_request_refused"
+    fix = "Please report it with the request id."
+
+
+class OrderRejected(ExchangeError):
+    """The venue refused the order for good; it does not exist there."""
+
+    code = "exchange_rejected"
+    fix = "The venue's code says which rule it broke."
+
+
+class InsufficientFunds(OrderRejected):
+    """Not enough free balance or margin."""
+
+    code = "insufficient_funds"
+    fix = "Free some balance, or ask for less."
+
+
+class OrderOutcomeUnknown(ExchangeError):
+    """The order may or may not exist at the venue. A state to resolve, never a reason to resend."""
+
+    code = "order_outcome_unknown"
+    fix = "It is looked up by its client id until the venue answers; do not place it again."
+
+
+class StreamLost(ExchangeError):
+    """A stream ended, fell silent or lost a message; what came after it is not trusted."""
+
+    code = "stream_lost"
+    retryable = True
+    fix = "It reconnects by itself and reconciles over REST."

@@ -1,0 +1,1 @@
+"""Exchange Integration: every venue behind one port."""

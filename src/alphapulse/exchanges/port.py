@@ -1,0 +1,206 @@
+"""Exchange: what AlphaPulse asks of a venue, whichever it is.
+
+Two kinds implement it: the named adapters (Binance, Bybit) and the generic one (Others). An
+exchange object belongs to the loop it was made on. Every method raises only errors of
+`alphapulse.errors`, with a total time limit, and never returns a value the venue did not send.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from alphapulse.domain.account import Permissions
+from alphapulse.domain.balance import BalanceReport
+from alphapulse.domain.identifiers import (
+    AccountId,
+    ClientOrderId,
+    ExchangeId,
+    ExchangeOrderId,
+    Symbol,
+)
+from alphapulse.domain.instrument import Instrument
+from alphapulse.domain.market import Candle, MarketSubscription, Ticker, Timeframe, Trade
+from alphapulse.domain.order import Fill, Order
+from alphapulse.domain.position import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What signs a request. Never printed, never logged, never sent anywhere but to the venue."""
+
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an exchange can do through us; the factory's table of these is shown to users."""
+
+    spot: bool
+    perpetual: bool
+    market_stream: bool
+    private_stream: bool
+    """False: REST polling is all there is."""
+    positions: bool
+    fills_without_symbol: bool
+    """False: fills are asked per symbol, so the pairs that matter must be found."""
+    orders_without_symbol: bool
+    permissions: bool
+    """The venue tells what a key may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class FillCursor:
+    """Where the reading of one account's fills stands; opaque outside the adapter.
+
+    ``symbol`` is ``None`` where the venue lists fills without one. ``position`` is the adapter's
+    own text (an id, a time, a page mark) and durable: it is stored with the fills it follows.
+    """
+
+    symbol: Symbol | None
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class FillPage:
+    """One complete page, oldest first. ``next_cursor`` is where the next page starts.
+
+    ``is_last`` is true when the venue had nothing newer at the time of asking; the cursor then
+    still moves past what was read, overlapping what may share its last millisecond.
+    """
+
+    fills: tuple[Fill, ...]
+    next_cursor: FillCursor
+    is_last: bool
+
+
+class MarketSink(Protocol):
+    """Takes each market message as it comes, on the exchange loop; it must not block or raise."""
+
+    def on_ticker(self, ticker: Ticker) -> None: ...
+
+    def on_trade(self, trade: Trade) -> None: ...
+
+    def on_candle(self, candle: Candle) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateUpdate:
+    """What one private message said; most say one thing."""
+
+    orders: tuple[Order, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    balances: BalanceReport | None = None
+    positions: tuple[Position, ...] = ()
+    """Changed positions; quantity 0 means closed."""
+
+
+class Exchange(Protocol):
+    """One account on one venue, or, without credentials, its public side."""
+
+    @property
+    def id(self) -> ExchangeId: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def clock_offset_ms(self) -> int | None:
+        """Venue clock minus ours, as last measured; ``None`` before."""
+        ...
+
+    @property
+    def budget_used(self) -> Decimal:
+        """Share 0..1 of the rate budget in use now."""
+        ...
+
+    async def load_instruments(self) -> tuple[Instrument, ...]:
+        """Every instrument of the market types we serve, active or not."""
+        ...
+
+    async def measure_clock(self) -> int:
+        """Venue clock minus ours, ms, from several probes; later requests are signed with it."""
+        ...
+
+    async def fetch_permissions(self) -> Permissions: ...
+
+    async def fetch_balances(self) -> BalanceReport: ...
+
+    async def fetch_positions(self) -> tuple[Position, ...]:
+        """Open positions, complete: one that is absent is flat. Empty on a spot-only exchange."""
+        ...
+
+    async def fetch_open_orders(self) -> tuple[Order, ...]:
+        """Every open order of every market type; one that is absent is no longer open."""
+        ...
+
+    async def fetch_order(
+        self,
+        symbol: Symbol,
+        *,
+        exchange_order_id: ExchangeOrderId | None = None,
+        client_order_id: ClientOrderId | None = None,
+    ) -> Order:
+        """One order, open or not. Raises `NotFound` only when the venue says it has none."""
+        ...
+
+    async def fetch_fills(self, cursor: FillCursor) -> FillPage: ...
+
+    def first_fill_cursors(
+        self, symbols: Sequence[Symbol], since: datetime
+    ) -> tuple[FillCursor, ...]:
+        """Where to start reading a history that begins at ``since``; one cursor where the venue
+        needs no symbol."""
+        ...
+
+    async def fetch_tickers(self, symbols: Sequence[Symbol]) -> tuple[Ticker, ...]: ...
+
+    async def fetch_candles(
+        self, symbol: Symbol, timeframe: Timeframe, since: datetime, limit: int
+    ) -> tuple[Candle, ...]:
+        """Oldest first, the open one included and marked."""
+        ...
+
+    async def watch_market(
+        self,
+        subscription: MarketSubscription,
+        sink: MarketSink,
+        *,
+        on_connected: Callable[[], None],
+    ) -> None:
+        """Hand every market message to ``sink`` until canceled. Loses none while connected.
+
+        Raises:
+            StreamLost: ended, silent for too long, or a message is missing; call again.
+        """
+        ...
+
+    async def watch_private(
+        self,
+        sink: Callable[[PrivateUpdate], Awaitable[None]],
+        *,
+        on_connected: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Hand every order, fill, balance and position message of this account to ``sink``, in
+        the venue's order, until canceled.
+
+        ``on_connected`` is awaited after each (re)connect, when the subscription is confirmed and
+        before the first message is handed out: that is when the caller reconciles over REST.
+
+        Raises:
+            StreamLost: ended or silent for too long; call again.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ExchangeProvider(Protocol):
+    """What makes exchanges; the factory."""
+
+    def open(
+        self, exchange: ExchangeId, account_id: AccountId | None, credentials: Credentials | None
+    ) -> Exchange: ...

@@ -1,0 +1,6 @@
+"""Fixtures that every test shares; the larger ones live in ``tests/fixtures``."""
+
+pytest_plugins = [
+    "tests.fixtures.leaks",
+    "tests.fixtures.clock",
+]
