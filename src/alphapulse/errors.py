@@ -9,6 +9,7 @@ AlphaPulseError
 ├── TooManyRequests              slow down; retry_after_s says how long
 ├── ConfigurationInvalid         a setting is missing or contradicts another
 ├── NotReady                     starting, or nothing is known yet
+│   └── NotRunning               no server answers on this data folder
 ├── WorkerStopped                the thread that owns this is not running
 ├── DatabaseError
 │   ├── DatabaseBusy             locked for longer than the time allowed
@@ -116,6 +117,13 @@ class NotReady(AlphaPulseError):
     code = "not_ready"
     retryable = True
     fix = "Wait for the first synchronization; the status page shows its progress."
+
+
+class NotRunning(NotReady):
+    """A command needs a server, and none answers on this data folder."""
+
+    code = "not_running"
+    fix = "Start one with `alphapulse serve` or `alphapulse demo`, or name its --data-dir."
 
 
 class WorkerStopped(AlphaPulseError):
