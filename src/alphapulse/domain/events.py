@@ -7,6 +7,7 @@ from typing import Self
 import msgspec
 
 from alphapulse.domain.account import Account
+from alphapulse.domain.alert import Alert
 from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.domain.market import Candle, Ticker
 from alphapulse.domain.order import Fill, Order
@@ -129,3 +130,32 @@ class InstrumentsChanged(Event, frozen=True, gc=False):
     @property
     def latest_only_key(self) -> Hashable | None:
         return (InstrumentsChanged, self.exchange)
+
+
+class TaskFaulted(Event, frozen=True, gc=False):
+    """A supervised task failed too often and is no longer restarted."""
+
+    task: str
+    error: str
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return (TaskFaulted, self.task)
+
+
+class TaskRestarted(Event, frozen=True, gc=False):
+    """A task that was given up runs again."""
+
+    task: str
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return (TaskFaulted, self.task)
+
+
+class AlertRaised(Event, frozen=True, gc=False):
+    alert: Alert
+
+
+class AlertResolved(Event, frozen=True, gc=False):
+    alert: Alert
