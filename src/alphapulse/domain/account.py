@@ -44,3 +44,28 @@ class Account:
     permissions_checked_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCheckStep:
+    """One named thing that was tried with a key. ``code`` and ``fix`` say why it failed."""
+
+    name: str
+    """``connect``, ``clock``, ``permissions`` or ``balances``."""
+    ok: bool
+    detail: str
+    code: str | None = None
+    fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCheck:
+    """What a venue answered to a key, step by step, in the order tried; stops at a failure."""
+
+    steps: tuple[KeyCheckStep, ...]
+    permissions: Permissions
+    clock_offset_ms: int | None
+
+    @property
+    def ok(self) -> bool:
+        return all(step.ok for step in self.steps)
