@@ -1,0 +1,215 @@
+"""Portfolio: what is held and owed, valued asset by asset, with what could not be valued named.
+
+Identities that hold to the last digit: a value is quantity times price, an account is the sum of
+its lines, the total is the sum of the accounts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from alphapulse.domain.balance import Balance
+from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol
+from alphapulse.domain.money import EXACT, ZERO, total
+from alphapulse.domain.position import Position
+from alphapulse.domain.valuation import Price, PriceBook, settle_of
+
+# Money that is kept to pay with, not to gain from. A label for a subtotal: every one of these is
+# still priced by its markets.
+FIAT = frozenset({"USD", "EUR", "GBP", "CHF", "JPY", "AUD", "CAD", "BRL", "TRY", "PLN"})
+STABLECOINS = frozenset(
+    {"USDT", "USDC", "DAI", "TUSD", "FDUSD", "PYUSD", "USDE", "USDS", "EURC", "EURT"}
+)
+CASH = FIAT | STABLECOINS
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One asset in one wallet of one account."""
+
+    account_id: AccountId
+    exchange: ExchangeId
+    balance: Balance
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingValue:
+    """``value`` of what is there, ``debt`` of what is owed on it; ``None`` without a price."""
+
+    holding: Holding
+    price: Price | None
+    value: Decimal | None
+    debt: Decimal | None
+
+    @property
+    def net(self) -> Decimal | None:
+        if self.value is None or self.debt is None:
+            return None
+        return EXACT.subtract(self.value, self.debt)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionValue:
+    """An open derivative. ``value`` is its unrealized profit: the collateral is in the balances.
+
+    ``price`` converts the settle currency; ``notional`` is the exposure, in that currency.
+    """
+
+    position: Position
+    mark_price: Decimal | None
+    unrealized_pnl: Decimal | None
+    notional: Decimal | None
+    price: Price | None
+    value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """What is held and not in any total, and where."""
+
+    asset: Asset
+    quantity: Decimal
+    accounts: tuple[AccountId, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """A portfolio in one currency at one moment."""
+
+    currency: Asset
+    as_of: datetime
+    holdings: tuple[HoldingValue, ...]
+    positions: tuple[PositionValue, ...]
+    accounts: Mapping[AccountId, Decimal]
+    unpriced: tuple[Unpriced, ...]
+    total_assets: Decimal
+    total_debt: Decimal
+    cash: Decimal
+    unrealized_pnl: Decimal | None
+
+    @property
+    def total(self) -> Decimal:
+        return EXACT.subtract(self.total_assets, self.total_debt)
+
+    def weight(self, value: Decimal | None) -> Decimal | None:
+        """Share of the total, to 8 places; ``None`` where there is nothing to share."""
+        if value is None or self.total <= 0:
+            return None
+        return EXACT.divide(value, self.total).quantize(Decimal("1e-8"))
+
+
+def value_portfolio(
+    holdings: Iterable[Holding],
+    positions: Iterable[Position],
+    book: PriceBook,
+    marks: Mapping[tuple[ExchangeId, Symbol], Decimal],
+    currency: Asset,
+    now: datetime,
+) -> Valuation:
+    """Value everything at the newest prices.
+
+    Args:
+        marks: mark prices of derivatives, newest first choice before the position's own.
+    """
+    held = tuple(value_holding(holding, book, currency, now) for holding in holdings)
+    opened = tuple(value_position(position, book, marks, currency, now) for position in positions)
+    nets = [(line.holding.account_id, line.net) for line in held]
+    nets += [(line.position.account_id, line.value) for line in opened]
+    accounts: dict[AccountId, Decimal] = {}
+    for account, net in nets:
+        accounts[account] = EXACT.add(accounts.get(account, ZERO), net or ZERO)
+    profits = [line.value for line in opened]
+    return Valuation(
+        currency=currency,
+        as_of=now,
+        holdings=held,
+        positions=opened,
+        accounts=accounts,
+        unpriced=_unpriced(held, opened, currency),
+        total_assets=_sum_of_known([line.value for line in held] + profits),
+        total_debt=_sum_of_known(line.debt for line in held),
+        cash=_sum_of_known(line.net for line in held if line.holding.balance.asset in CASH),
+        unrealized_pnl=None if None in profits else _sum_of_known(profits),
+    )
+
+
+def value_holding(
+    holding: Holding, book: PriceBook, currency: Asset, now: datetime
+) -> HoldingValue:
+    """Total times price, and borrowed times price."""
+    balance = holding.balance
+    price = book.price(balance.asset, currency, now=now, near=holding.exchange)
+    if price is None:
+        return HoldingValue(holding, None, None, None)
+    return HoldingValue(
+        holding,
+        price,
+        EXACT.multiply(EXACT.add(balance.free, balance.locked), price.value),
+        EXACT.multiply(balance.borrowed, price.value),
+    )
+
+
+def value_position(
+    position: Position,
+    book: PriceBook,
+    marks: Mapping[tuple[ExchangeId, Symbol], Decimal],
+    currency: Asset,
+    now: datetime,
+) -> PositionValue:
+    """Profit at the live mark price; at the venue's own mark or figure where no mark is live."""
+    mark = marks.get((position.exchange, position.symbol), position.mark_price)
+    pnl = position.unrealized_pnl if mark is None else exact_pnl(position, mark)
+    price = book.price(settle_of(position.symbol), currency, now=now, near=position.exchange)
+    size = EXACT.multiply(position.quantity, position.contract_size)
+    return PositionValue(
+        position=position,
+        mark_price=mark,
+        unrealized_pnl=pnl,
+        notional=None if mark is None else EXACT.multiply(size, mark),
+        price=price,
+        value=None if pnl is None or price is None else EXACT.multiply(pnl, price.value),
+    )
+
+
+def exact_pnl(position: Position, mark: Decimal) -> Decimal:
+    """Unrealized profit of a linear contract at ``mark``, in settle currency, unrounded."""
+    size = EXACT.multiply(position.signed_quantity, position.contract_size)
+    return EXACT.multiply(EXACT.subtract(mark, position.entry_price), size)
+
+
+def _unpriced(
+    held: tuple[HoldingValue, ...], opened: tuple[PositionValue, ...], currency: Asset
+) -> tuple[Unpriced, ...]:
+    """One line per asset that has no price, sorted, so that the order of arrival never shows."""
+    missing: dict[Asset, list[tuple[AccountId, Decimal, str]]] = {}
+    no_path = f"no market leads to {currency}"
+    for line in held:
+        balance = line.holding.balance
+        quantity = EXACT.subtract(balance.total, balance.borrowed)
+        if line.price is None and (balance.total or balance.borrowed):
+            missing.setdefault(balance.asset, []).append(
+                (line.holding.account_id, quantity, no_path)
+            )
+    for open_line in opened:
+        if open_line.value is None:
+            position = open_line.position
+            reason = no_path if open_line.price is None else f"no mark price of {position.symbol}"
+            missing.setdefault(settle_of(position.symbol), []).append(
+                (position.account_id, open_line.unrealized_pnl or ZERO, reason)
+            )
+    return tuple(
+        Unpriced(
+            asset,
+            total([quantity for _, quantity, _ in lines]),
+            tuple(sorted({account for account, _, _ in lines})),
+            lines[0][2],
+        )
+        for asset, lines in sorted(missing.items())
+    )
+
+
+def _sum_of_known(numbers: Iterable[Decimal | None]) -> Decimal:
+    return total([number for number in numbers if number is not None])

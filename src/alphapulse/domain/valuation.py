@@ -1,0 +1,282 @@
+"""Valuation: what one asset is worth in another, by which markets, and how old that knowledge is.
+
+Every known market is an edge of a graph. A price is the product of the edges along the best path,
+and it says which path that was. Nothing is assumed: a stablecoin is worth what its markets say.
+
+Rounding: a path that multiplies only is exact. A path that passes a market backwards divides, and
+its result is kept to 18 significant digits, half even, once, at the end.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from enum import StrEnum
+
+import msgspec
+
+from alphapulse.domain.identifiers import Asset, ExchangeId, Symbol
+from alphapulse.domain.market import Ticker
+from alphapulse.domain.money import EXACT
+
+USD = Asset("USD")
+
+# What a converted price is kept to. Prices of venues carry at most 12 significant digits.
+CONVERTED = Context(prec=18, rounding=ROUND_HALF_EVEN)
+
+# Listed coin -> its market -> a major coin -> a fiat currency. A longer path says nothing.
+HOPS_MAX = 4
+
+# Where several paths are equally fresh and short, the deepest markets decide, and no coin toss.
+_BRIDGES = {asset: rank for rank, asset in enumerate(("BTC", "ETH", "USDT", "USDC", "USD", "EUR"))}
+
+
+class Quality(StrEnum):
+    """How far a price can be trusted, best first."""
+
+    LIVE = "live"
+    ESTIMATED = "estimated"
+    """Derived from bid and ask, because nothing was traded yet."""
+    DELAYED = "delayed"
+    STALE = "stale"
+    """Too old, or its exchange does not answer; shown, marked."""
+
+    @property
+    def rank(self) -> int:
+        return _RANKS[self]
+
+
+_RANKS = {quality: rank for rank, quality in enumerate(Quality)}
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """Ages at which a price stops being live, and stops being merely delayed."""
+
+    live: timedelta = timedelta(seconds=15)
+    delayed: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One unit of an asset in ``currency``. ``as_of`` is the oldest leg's; ``source`` the path."""
+
+    value: Decimal
+    currency: Asset
+    as_of: datetime
+    source: str
+    quality: Quality
+
+    def age_ms(self, now: datetime) -> int:
+        """Never negative: an exchange clock ahead of ours makes nothing younger than now."""
+        return max(0, int((now - self.as_of).total_seconds() * 1000))
+
+
+class Leg(msgspec.Struct, frozen=True, gc=False):
+    """One market, or one published index, read as ``base`` in ``quote``."""
+
+    base: Asset
+    quote: Asset
+    price: Decimal
+    as_of: datetime
+    exchange: ExchangeId
+    source: str
+    is_index: bool = False
+    is_estimate: bool = False
+
+    @property
+    def key(self) -> "LegKey":
+        return (self.base, self.quote, self.exchange, self.is_index)
+
+
+LegKey = tuple[Asset, Asset, ExchangeId, bool]
+Step = tuple[LegKey, bool]
+"""A leg, and whether it is passed backwards."""
+
+Route = tuple[Step, ...]
+"""From the asset to the currency; empty where they are the same."""
+
+
+def legs_of(ticker: Ticker) -> tuple[Leg, ...]:
+    """What a ticker says about conversion.
+
+    A spot market converts its base to its quote. A derivative is no market for the asset itself:
+    only the index it publishes counts. ``index_price_usd`` leads to US dollars without assuming
+    that any coin is one.
+    """
+    base, quote = parts(ticker.symbol)
+    as_of = min(ticker.occurred_at, ticker.received_at)
+    legs = []
+    is_spot = ":" not in ticker.symbol
+    price = ticker.price if is_spot else ticker.index
+    if price is not None and price > 0:
+        legs.append(
+            Leg(
+                base=base,
+                quote=quote,
+                price=price,
+                as_of=as_of,
+                exchange=ticker.exchange,
+                source=f"{ticker.exchange}:{ticker.symbol}",
+                is_index=not is_spot,
+                is_estimate=is_spot and ticker.last is None and ticker.mark is None,
+            )
+        )
+    if ticker.index_price_usd is not None and ticker.index_price_usd > 0:
+        legs.append(
+            Leg(
+                base=base,
+                quote=USD,
+                price=ticker.index_price_usd,
+                as_of=as_of,
+                exchange=ticker.exchange,
+                source=f"{ticker.exchange}:index",
+                is_index=True,
+            )
+        )
+    return tuple(legs)
+
+
+def parts(symbol: Symbol) -> tuple[Asset, Asset]:
+    """Base and quote of a unified symbol."""
+    base, _, rest = symbol.partition("/")
+    return Asset(base), Asset(rest.partition(":")[0])
+
+
+def settle_of(symbol: Symbol) -> Asset:
+    """What a derivative pays in; the quote where the symbol names nothing else."""
+    settle = symbol.partition(":")[2].partition("-")[0]
+    return Asset(settle) if settle else parts(symbol)[1]
+
+
+class PriceBook:
+    """Every price known now, and the best way from any asset to a currency.
+
+    Best means, in this order: the freshest quality of the worst leg, the fewest legs, the most
+    legs on the holder's own exchange, markets before indices, the deepest bridge. Routes are kept
+    for ``ROUTES_KEPT``; the prices along them are always the newest.
+    """
+
+    ROUTES_KEPT = timedelta(seconds=1)
+
+    def __init__(self, freshness: Freshness | None = None) -> None:
+        self._freshness = freshness or Freshness()
+        self._legs: dict[LegKey, Leg] = {}
+        self._neighbors: dict[Asset, set[Step]] = {}
+        self._silent: frozenset[ExchangeId] = frozenset()
+        self._routes: dict[tuple[Asset, ExchangeId | None], tuple[datetime, dict[Asset, Route]]]
+        self._routes = {}
+
+    def put(self, ticker: Ticker) -> None:
+        """Take the newest word of one market."""
+        for leg in legs_of(ticker):
+            key = leg.key
+            if key not in self._legs:
+                self._neighbors.setdefault(leg.quote, set()).add((key, False))
+                self._neighbors.setdefault(leg.base, set()).add((key, True))
+                self._routes.clear()
+            self._legs[key] = leg
+
+    def silence(self, exchanges: Iterable[ExchangeId]) -> None:
+        """Name the exchanges whose prices do not arrive at present: theirs are stale at once."""
+        silent = frozenset(exchanges)
+        if silent != self._silent:
+            self._silent = silent
+            self._routes.clear()
+
+    def quality_of(self, leg: Leg, now: datetime) -> Quality:
+        age = now - leg.as_of
+        if leg.exchange in self._silent or age > self._freshness.delayed:
+            return Quality.STALE
+        if age > self._freshness.live:
+            return Quality.DELAYED
+        return Quality.ESTIMATED if leg.is_estimate else Quality.LIVE
+
+    def knows(self, currency: Asset) -> bool:
+        """Whether any market at all leads to ``currency``."""
+        return currency in self._neighbors
+
+    def price(
+        self, asset: Asset, currency: Asset, *, now: datetime, near: ExchangeId | None = None
+    ) -> Price | None:
+        """One ``asset`` in ``currency``, or ``None`` where no path of markets leads there.
+
+        Args:
+            near: the exchange that holds the asset; its own markets go first among equals.
+        """
+        if asset == currency:
+            return Price(Decimal(1), currency, now, "identity", Quality.LIVE)
+        route = self._routes_to(currency, near, now).get(asset)
+        return None if route is None else self._along(route, currency, now)
+
+    def _along(self, route: Route, currency: Asset, now: datetime) -> Price:
+        value = Decimal(1)
+        divided = False
+        oldest = now
+        worst = Quality.LIVE
+        sources = []
+        for key, backwards in route:
+            leg = self._legs[key]
+            value = (EXACT.divide if backwards else EXACT.multiply)(value, leg.price)
+            divided = divided or backwards
+            oldest = min(oldest, leg.as_of)
+            worst = max(worst, self.quality_of(leg, now), key=lambda quality: quality.rank)
+            sources.append(f"1/{leg.source}" if backwards else leg.source)
+        if divided:
+            value = CONVERTED.plus(value)
+        return Price(value, currency, oldest, " > ".join(sources), worst)
+
+    def _routes_to(
+        self, currency: Asset, near: ExchangeId | None, now: datetime
+    ) -> dict[Asset, Route]:
+        kept = self._routes.get((currency, near))
+        if kept is not None and abs(now - kept[0]) < self.ROUTES_KEPT:
+            return kept[1]
+        qualities = {key: self.quality_of(leg, now).rank for key, leg in self._legs.items()}
+        routes: dict[Asset, Route] = {}
+        for worst in range(len(_RANKS)):
+            if worst in qualities.values():
+                usable = {key for key, rank in qualities.items() if rank <= worst}
+                routes = shortest_routes(currency, self._neighbors, usable, near) | routes
+        self._routes[currency, near] = (now, routes)
+        return routes
+
+
+def shortest_routes(
+    currency: Asset,
+    neighbors: Mapping[Asset, Iterable[Step]],
+    usable: set[LegKey],
+    near: ExchangeId | None,
+) -> dict[Asset, Route]:
+    """The shortest route from every asset that has one, breadth first, ties broken the same way
+    whatever order the markets came in.
+
+    Args:
+        neighbors: for an asset, the steps that end at it.
+        usable: the legs that may be passed.
+    """
+    routes: dict[Asset, Route] = {currency: ()}
+    frontier = [currency]
+    for _ in range(HOPS_MAX):
+        found: dict[Asset, tuple[tuple[object, ...], Route]] = {}
+        for reached in frontier:
+            for step in neighbors.get(reached, ()):
+                key, backwards = step
+                start = key[1] if backwards else key[0]
+                if key not in usable or start in routes:
+                    continue
+                route = (step, *routes[reached])
+                cost = _cost(route, near, bridge=reached)
+                if start not in found or cost < found[start][0]:
+                    found[start] = (cost, route)
+        if not found:
+            break
+        frontier = sorted(found)
+        routes.update((asset, route) for asset, (_, route) in found.items())
+    return routes
+
+
+def _cost(route: Route, near: ExchangeId | None, bridge: Asset) -> tuple[object, ...]:
+    foreign = sum(key[2] != near for key, _ in route) if near is not None else 0
+    indices = sum(key[3] for key, _ in route)
+    return (foreign, indices, _BRIDGES.get(bridge, len(_BRIDGES)), bridge, route)
