@@ -2,13 +2,22 @@
 
 AlphaPulseError
 ├── InvalidInput                 what the caller sent cannot be right
+│   ├── KeyRefused               the exchange did not accept the key
+│   └── KeyTooPowerful           the key may withdraw, which nothing here needs
 ├── NotFound                     no such thing
 ├── Conflict                     the thing is not in the state this needs
 ├── Unauthenticated              who are you?
+│   ├── InvalidCredentials       wrong name or password, whichever it was
+│   ├── TokenExpired             it was valid; log in or refresh
+│   ├── TokenRevoked             its session was ended
+│   └── SetupCodeInvalid         wrong, spent or too old
 ├── Forbidden                    you are known, and may not
+│   ├── UserDisabled             an administrator switched the user off
+│   └── CrossOrigin              a foreign page sent it
 ├── TooManyRequests              slow down; retry_after_s says how long
 ├── ConfigurationInvalid         a setting is missing or contradicts another
 ├── NotReady                     starting, or nothing is known yet
+│   └── SetupRequired            no account exists yet
 │   └── NotRunning               no server answers on this data folder
 ├── WorkerStopped                the thread that owns this is not running
 ├── DatabaseError
@@ -68,6 +77,20 @@ class InvalidInput(AlphaPulseError):
     fix = "Correct the named field and send it again."
 
 
+class KeyRefused(InvalidInput):
+    """The exchange did not accept the key; ``facts['check']`` says which step failed, and why."""
+
+    code = "key_refused"
+    fix = "The failed step says what to change."
+
+
+class KeyTooPowerful(InvalidInput):
+    """The key may withdraw, which nothing here needs."""
+
+    code = "key_can_withdraw"
+    fix = "Make a key without the right to withdraw, or accept the risk with allow_withdraw."
+
+
 class NotFound(AlphaPulseError):
     """No such account, symbol, order or page."""
 
@@ -89,11 +112,53 @@ class Unauthenticated(AlphaPulseError):
     fix = "Log in, or send a valid token."
 
 
+class InvalidCredentials(Unauthenticated):
+    """Wrong username or password; the answer never says which."""
+
+    code = "invalid_credentials"
+    fix = "Check both and try again."
+
+
+class TokenExpired(Unauthenticated):
+    """It was valid once."""
+
+    code = "token_expired"
+    fix = "Refresh it, or log in again."
+
+
+class TokenRevoked(Unauthenticated):
+    """Its session was ended, here or elsewhere."""
+
+    code = "token_revoked"
+    fix = "Log in again."
+
+
+class SetupCodeInvalid(Unauthenticated):
+    """The one-time code is wrong, spent or older than 15 minutes."""
+
+    code = "setup_code_invalid"
+    fix = "Run `alphapulse setup-link` for a new one."
+
+
 class Forbidden(AlphaPulseError):
     """The caller is known and may not do this."""
 
     code = "missing_scope"
     fix = "Ask an administrator for the scope."
+
+
+class UserDisabled(Forbidden):
+    """An administrator switched this user off."""
+
+    code = "account_disabled"
+    fix = "Ask an administrator."
+
+
+class CrossOrigin(Forbidden):
+    """A page of another origin sent this with the user's cookie."""
+
+    code = "cross_origin"
+    fix = "Open the product at one of its own addresses."
 
 
 class TooManyRequests(AlphaPulseError):
@@ -124,6 +189,13 @@ class NotRunning(NotReady):
 
     code = "not_running"
     fix = "Start one with `alphapulse serve` or `alphapulse demo`, or name its --data-dir."
+
+
+class SetupRequired(NotReady):
+    """No account exists yet, and nothing answers before one does."""
+
+    code = "setup_required"
+    fix = "Open the one-time link that the server printed at its start."
 
 
 class WorkerStopped(AlphaPulseError):
