@@ -1,0 +1,1 @@
+"""Exchange adapters: Binance, Bybit, Others."""

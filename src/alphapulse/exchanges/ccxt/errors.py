@@ -1,0 +1,197 @@
+"""Classifier: from what came back, or did not, to one error of ours.
+
+No text of CCXT passes through: its messages hold the request's address, and addresses hold
+signatures. What is told is the HTTP status, the venue's code and the venue's own words.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from alphapulse.errors import (
+    AuthenticationFailed,
+    ClockSkewed,
+    ExchangeError,
+    ExchangeUnavailable,
+    InstrumentUnavailable,
+    InsufficientFunds,
+    InvalidInput,
+    NotFound,
+    OrderOutcomeUnknown,
+    OrderRejected,
+    PermissionMissing,
+    RateLimited,
+    RequestRefused,
+)
+from alphapulse.exchanges.ccxt.transport import Answer, NoAnswer
+from alphapulse.exchanges.venues import Reaction, Rule
+
+
+class Intent(StrEnum):
+    """What a request is for, which decides what its failure means."""
+
+    READ = "read"
+    PLACE = "place"
+    CANCEL = "cancel"
+    """Amending too: the order exists already."""
+
+    @property
+    def is_write(self) -> bool:
+        return self is not Intent.READ
+
+
+type_of_error = type[ExchangeError] | type[NotFound]
+
+_BY_REACTION: dict[Reaction, type_of_error] = {
+    Reaction.RETRY: ExchangeUnavailable,
+    Reaction.WAIT: RateLimited,
+    Reaction.CLOCK: ClockSkewed,
+    Reaction.KEY: AuthenticationFailed,
+    Reaction.PERMISSION: PermissionMissing,
+    Reaction.RESOLVE: OrderOutcomeUnknown,
+    Reaction.REJECT: OrderRejected,
+    Reaction.FUNDS: InsufficientFunds,
+    Reaction.ABSENT: NotFound,
+    Reaction.DONE: ExchangeError,
+    Reaction.BUG: RequestRefused,
+    Reaction.SYMBOL: InstrumentUnavailable,
+    Reaction.VENUE: ExchangeUnavailable,
+}
+
+# A read has no outcome to be unknown or rejected.
+_BY_REACTION_READING: dict[Reaction, type_of_error] = _BY_REACTION | {
+    Reaction.RESOLVE: ExchangeUnavailable,
+    Reaction.REJECT: ExchangeError,
+    Reaction.FUNDS: ExchangeError,
+}
+
+# By the name of CCXT's class: reading, and placing, amending or canceling. The nearest ancestor
+# that is listed decides, so children of NetworkError stand for themselves. Rate limits and
+# maintenance prove nothing about an order unless a rule says so.
+_BY_CLASS: dict[str, tuple[Reaction, Reaction]] = {
+    "AuthenticationError": (Reaction.KEY, Reaction.KEY),
+    "PermissionDenied": (Reaction.PERMISSION, Reaction.PERMISSION),
+    "AccountSuspended": (Reaction.PERMISSION, Reaction.PERMISSION),
+    "RateLimitExceeded": (Reaction.WAIT, Reaction.RESOLVE),
+    "DDoSProtection": (Reaction.WAIT, Reaction.RESOLVE),
+    "InvalidNonce": (Reaction.CLOCK, Reaction.RESOLVE),
+    "InsufficientFunds": (Reaction.FUNDS, Reaction.FUNDS),
+    "OrderNotFound": (Reaction.ABSENT, Reaction.ABSENT),
+    "DuplicateOrderId": (Reaction.BUG, Reaction.RESOLVE),
+    "BadSymbol": (Reaction.SYMBOL, Reaction.RESOLVE),
+    "MarketClosed": (Reaction.SYMBOL, Reaction.RESOLVE),
+    "BadRequest": (Reaction.BUG, Reaction.RESOLVE),
+    "RestrictedLocation": (Reaction.VENUE, Reaction.RESOLVE),
+    "OnMaintenance": (Reaction.VENUE, Reaction.RESOLVE),
+    "NoChange": (Reaction.DONE, Reaction.DONE),
+    "ExchangeError": (Reaction.REJECT, Reaction.RESOLVE),
+    "OperationFailed": (Reaction.RETRY, Reaction.RESOLVE),
+    "BaseError": (Reaction.RETRY, Reaction.RESOLVE),
+}
+
+# Raised by CCXT before anything is sent.
+_LOCAL = {
+    "ArgumentsRequired": "the exchange needs more than it was given",
+    "NotSupported": "the exchange cannot do this",
+    "BadSymbol": "the exchange has no such symbol",
+}
+
+_MESSAGE_CHARS = 200
+
+
+def of_rule(
+    rule: Rule, answer: Answer, code: str | None, message: str, *, intent: Intent, **facts: object
+) -> ExchangeError | NotFound:
+    """The error that a row of the venue's table asks for."""
+    reaction = rule.reaction(is_write=intent.is_write)
+    return _error(
+        reaction, intent, rule.meaning, http_status=answer.status, venue_code=code,
+        venue_message=message, **facts,
+    )  # fmt: skip
+
+
+def of_class(
+    raised: Exception, answer: Answer, code: str | None, message: str, *, intent: Intent,
+    **facts: object,
+) -> ExchangeError | NotFound:  # fmt: skip
+    """The error for an answer that no table knows: what CCXT made of it decides."""
+    reaction = reaction_to(type(raised), intent)
+    return _error(
+        reaction, intent, "the exchange refused the request", http_status=answer.status,
+        venue_code=code, venue_message=message or _text(answer), **facts,
+    )  # fmt: skip
+
+
+def reaction_to(raised: type[BaseException], intent: Intent) -> Reaction:
+    """What CCXT's class alone says."""
+    for ancestor in raised.__mro__:
+        if ancestor.__name__ in _BY_CLASS:
+            reading, writing = _BY_CLASS[ancestor.__name__]
+            return writing if intent.is_write else reading
+    return Reaction.RESOLVE if intent.is_write else Reaction.RETRY
+
+
+def of_silence(silence: NoAnswer, *, intent: Intent, exchange: str) -> ExchangeError:
+    """No answer: for an order that may have left, nobody knows."""
+    if intent.is_write and silence.was_sent:
+        return OrderOutcomeUnknown(silence.reason, exchange=exchange)
+    return ExchangeUnavailable(silence.reason, exchange=exchange, was_sent=silence.was_sent)
+
+
+def of_broken_answer(answer: Answer, *, intent: Intent, exchange: str) -> ExchangeError:
+    """A 2xx whose body cannot be what was asked for."""
+    kind = OrderOutcomeUnknown if intent.is_write else ExchangeUnavailable
+    return kind(
+        "broken answer",
+        exchange=exchange,
+        http_status=answer.status,
+        content_type=answer.headers.get("Content-Type", ""),
+        body_bytes=len(answer.body),
+    )
+
+
+def of_local(raised: Exception, *, intent: Intent, exchange: str) -> Exception:
+    """What CCXT raised by itself: before sending, or while reading what came back."""
+    for ancestor in type(raised).__mro__:
+        if ancestor.__name__ in _LOCAL:
+            kind = InstrumentUnavailable if ancestor.__name__ == "BadSymbol" else InvalidInput
+            return kind(_LOCAL[ancestor.__name__], exchange=exchange)
+    kind_of_break = OrderOutcomeUnknown if intent.is_write else ExchangeUnavailable
+    return kind_of_break(
+        "the answer could not be understood", exchange=exchange, cause=type(raised).__name__
+    )
+
+
+def wait_s(rule_wait_s: float, answer: Answer, message: str, now: datetime) -> float:
+    """Seconds the venue asks us to send nothing; ``rule_wait_s`` where it names no time."""
+    try:
+        return max(0.0, float(answer.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        pass
+    # Binance: "... IP banned until 1573770560000."; Bybit: a header, both in ms.
+    until = re.search(r"until (\d{13})", message)
+    stamp = until[1] if until else answer.headers.get("X-Bapi-Limit-Reset-Timestamp", "")
+    if rule_wait_s and stamp.isdecimal():
+        return max(rule_wait_s and 0.1, int(stamp) / 1000 - now.timestamp())
+    return rule_wait_s
+
+
+def without_secrets(text: str, secrets: Sequence[str]) -> str:
+    """Venues echo what was signed (Bybit 10004 does, with the key): cut it out."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text[:_MESSAGE_CHARS]
+
+
+def _text(answer: Answer) -> str:
+    return answer.text if "json" in answer.headers.get("Content-Type", "") else ""
+
+
+def _error(
+    reaction: Reaction, intent: Intent, meaning: str, **facts: object
+) -> ExchangeError | NotFound:
+    table = _BY_REACTION if intent.is_write else _BY_REACTION_READING
+    known = {name: fact for name, fact in facts.items() if fact not in {None, ""}}
+    return table[reaction](meaning, reaction=reaction, **known)
