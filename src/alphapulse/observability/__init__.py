@@ -1,0 +1,1 @@
+"""Monitoring and Logging: Structured Logging, Metrics, Error Tracking and Health Checks."""

@@ -1,0 +1,52 @@
+"""Performance Metrics: every Prometheus metric of the product, declared once, unit in its name.
+
+No user, account label or symbol is ever a label: they are unbounded, and not the scraper's to know.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENT_LOOP_LAG = Histogram(
+    "alphapulse_event_loop_lag_seconds",
+    "How late a loop ran what was due.",
+    ["loop"],
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
+)
+EVENT_LOOP_HEARTBEAT = Gauge(
+    "alphapulse_event_loop_heartbeat_timestamp_seconds",
+    "When a loop last beat, in Unix time.",
+    ["loop"],
+)
+ERRORS = Counter(
+    "alphapulse_errors_total",
+    "Errors handled at an edge, by code.",
+    ["class"],
+)
+SYNC_RUNS = Counter(
+    "alphapulse_sync_runs_total",
+    "Reads of an exchange by the synchronizer, by how they ended: ok or an error code.",
+    ["result"],
+)
+SYNC_LAG = Gauge(
+    "alphapulse_sync_lag_seconds",
+    "Age of the oldest last good read of an exchange, by kind.",
+    ["exchange", "kind"],
+)
+EXCHANGE_BUDGET_USED = Gauge(
+    "alphapulse_exchange_budget_used_ratio",
+    "Largest share of a rate budget in use, per exchange.",
+    ["exchange"],
+)
+CLOCK_OFFSET = Gauge(
+    "alphapulse_clock_offset_seconds",
+    "Clock of an exchange minus ours.",
+    ["exchange"],
+)
+TICKERS_REFUSED = Counter(
+    "alphapulse_tickers_refused_total",
+    "Market messages that cannot be true and were not taken, by why.",
+    ["reason"],
+)
+CANDLES_STORED = Counter(
+    "alphapulse_candles_stored_total",
+    "Closed candles written to the market database.",
+)

@@ -1,0 +1,1 @@
+"""Concurrency Model: the only maker of threads and loops, and the only way across them."""

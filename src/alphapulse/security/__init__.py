@@ -1,0 +1,1 @@
+"""Security Measures: Authentication, Authorization, API Key Management, Rate Limiting."""
