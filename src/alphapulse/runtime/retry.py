@@ -52,7 +52,7 @@ class Retry:
 
     def wait_s(self, failures: int, error: Exception) -> float:
         """Seconds before the next try; never less than the other side asked for."""
-        backoff = Backoff(self.first_s, self.factor, max_s=self.total_s, jitter=self.jitter)
+        backoff = Backoff(self.first_s, self.factor, jitter=self.jitter)
         asked_s = error.retry_after_s if isinstance(error, AlphaPulseError) else None
         return max(backoff.delay_s(failures), asked_s or 0.0)
 
