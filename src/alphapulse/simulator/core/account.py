@@ -51,7 +51,8 @@ class Holding:
 
 
 class Wallet:
-    """What an account holds. Never negative, but for the house, which lends without end."""
+    """What an account holds. Only a perpetual's loss and the house, which lends without end, may
+    take it below zero."""
 
     def __init__(self, *, may_owe: bool = False) -> None:
         self._may_owe = may_owe
@@ -91,11 +92,17 @@ class Wallet:
     def spend_locked(self, asset: str, atoms: int) -> None:
         self._change(asset, 0, -atoms)
 
+    def settle(self, asset: str, atoms: int) -> None:
+        """Book profit, loss or funding of a perpetual: a loss may exceed what is there."""
+        self[asset].free += atoms
+
     def _change(self, asset: str, free: int, locked: int) -> None:
         holding = self[asset]
+        before = holding.free
         holding.free += free
         holding.locked += locked
-        if min(holding.free, holding.locked) < 0 and not self._may_owe:
+        is_overdrawn = holding.locked < 0 or holding.free < min(0, before)
+        if is_overdrawn and not self._may_owe:
             raise AssertionError(f"{asset} overdrawn: {holding}")
 
 
@@ -122,6 +129,16 @@ class Account:
     orders_by_id: dict[int, Order] = field(default_factory=dict)
     orders_by_client_id: dict[str, Order] = field(default_factory=dict)
     """The latest order of each client id."""
+
+    def archive(self, order: Order) -> None:
+        """Keep a final order among those that can be asked for; the oldest makes room."""
+        self.open_orders.pop(order.id, None)
+        if len(self.final_orders) == self.final_orders.maxlen:
+            oldest = self.final_orders.popleft()
+            del self.orders_by_id[oldest.id]
+            if self.orders_by_client_id.get(oldest.client_order_id) is oldest:
+                del self.orders_by_client_id[oldest.client_order_id]
+        self.final_orders.append(order)
 
     @property
     def orders(self) -> list[Order]:

@@ -1,7 +1,7 @@
 """Candles: one series of every interval per market, built from one-minute candles."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -97,6 +97,28 @@ def merged(left: Candle, right: Candle) -> Candle:
         taker_quote_volume=left.taker_quote_volume + right.taker_quote_volume,
         first_trade_id=left.first_trade_id if left.first_trade_id >= 0 else right.first_trade_id,
         last_trade_id=max(left.last_trade_id, right.last_trade_id),
+        is_closed=False,
+    )
+
+
+def summed(candles: Sequence[Candle]) -> Candle:
+    """At least one candle, oldest first, in one; bounds of the first, end of the last."""
+    zero = Decimal(0)
+    first, last = candles[0], candles[-1]
+    return Candle(
+        open_ms=first.open_ms,
+        close_ms=last.close_ms,
+        open=first.open,
+        high=max(c.high for c in candles),
+        low=min(c.low for c in candles),
+        close=last.close,
+        volume=sum((c.volume for c in candles), zero),
+        quote_volume=sum((c.quote_volume for c in candles), zero),
+        trades=sum(c.trades for c in candles),
+        taker_volume=sum((c.taker_volume for c in candles), zero),
+        taker_quote_volume=sum((c.taker_quote_volume for c in candles), zero),
+        first_trade_id=next((c.first_trade_id for c in candles if c.first_trade_id >= 0), -1),
+        last_trade_id=max(c.last_trade_id for c in candles),
         is_closed=False,
     )
 

@@ -47,6 +47,27 @@ class TradePrinted(CoreEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class AggregatePrinted(CoreEvent):
+    """Everything one taker order traded at one price; follows its trades."""
+
+    instrument: Instrument
+    aggregate_id: int
+    ticks: int
+    lots: int
+    taker_side: Side
+    first_trade_id: int
+    last_trade_id: int
+
+    @property
+    def price(self) -> Decimal:
+        return self.instrument.price(self.ticks)
+
+    @property
+    def quantity(self) -> Decimal:
+        return self.instrument.quantity(self.lots)
+
+
+@dataclass(frozen=True, slots=True)
 class DepthChanged(CoreEvent):
     """What one operation did to a book: new totals of levels, 0 where a level is gone.
 

@@ -1,0 +1,393 @@
+"""Exchange: one simulated venue's world. Markets, accounts, orders, and the passing of time."""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+
+from alphapulse.domain.money import EXACT
+from alphapulse.domain.order import Side
+from alphapulse.simulator.core import margin
+from alphapulse.simulator.core.account import Account, ApiKey, FeeRates, Wallet
+from alphapulse.simulator.core.candles import HOUR_MS, MINUTE_MS, Candle
+from alphapulse.simulator.core.clock import MarketClock
+from alphapulse.simulator.core.desk import OrderDesk
+from alphapulse.simulator.core.events import (
+    CandleClosed,
+    Cause,
+    FundingCharged,
+    FundingSettled,
+    MarketStatusChanged,
+    Pulse,
+)
+from alphapulse.simulator.core.feed import Feed, Listener
+from alphapulse.simulator.core.instrument import (
+    Category,
+    Instrument,
+    MarketStatus,
+    amount_of,
+    atoms_of,
+)
+from alphapulse.simulator.core.maker import LiquidityMaker, MakerSettings
+from alphapulse.simulator.core.market import Market
+from alphapulse.simulator.core.order import Order, OrderRequest
+from alphapulse.simulator.core.refusal import RefusalReason, Refused
+from alphapulse.simulator.core.settlement import Settlement
+from alphapulse.simulator.core.teller import Teller
+
+FUNDING_INTERVAL_MS = 8 * HOUR_MS
+
+DEFAULT_FEES = {
+    Category.SPOT: FeeRates(Decimal("0.001"), Decimal("0.001")),
+    Category.LINEAR: FeeRates(Decimal("0.0002"), Decimal("0.00055")),
+}
+"""What both real venues charge a customer of the lowest tier, checked 2026-11."""
+
+_USD_LIKE = frozenset({"USD", "USDT", "USDC"})
+
+Key = tuple[Category, str]
+
+
+class Venue:
+    """One exchange. Synchronous and without I/O; all of it belongs to one thread.
+
+    ``clock`` is the market's. Whoever moves it calls `advance`; whoever drives prices calls
+    `set_price`; a timer calls `pulse`. Customers' calls raise `Refused` and nothing else.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        instruments: Iterable[Instrument],
+        clock: MarketClock,
+        *,
+        maker: MakerSettings | None = None,
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.usd_per_usdt = Decimal(1)
+        """The hidden reference: no market of the venue trades it."""
+        self.house = Account("", "house", 0, DEFAULT_FEES, wallet=Wallet(may_owe=True))
+        """Owns the liquidity maker's quotes; the other side of what customers do with them."""
+        self.fees = Wallet(may_owe=True)
+        """What customers paid; below zero where rebates were higher."""
+        self._markets: dict[Key, Market] = {}
+        self._makers: dict[Key, LiquidityMaker] = {}
+        self._accounts: dict[str, Account] = {}
+        self._keys: dict[str, ApiKey] = {}
+        self._feed = Feed()
+        self._teller = Teller(self._feed, clock.now_ms)
+        self._desk = OrderDesk(
+            self.house,
+            self._accounts,
+            Settlement(self.fees, self.convert),
+            self._teller,
+            clock.now_ms,
+            self.mark_price,
+        )
+        self._maker_settings = maker or MakerSettings()
+        self._minute_ms = clock.now_ms() // MINUTE_MS * MINUTE_MS
+        self._pulses = 0
+        self._funding_id = 0
+        for instrument in instruments:
+            self.list_instrument(instrument)
+
+    # Who hears what, and when.
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Hear every event from now on, until the returned function is called."""
+        return self._feed.subscribe(listener)
+
+    def pulse(self) -> None:
+        """Tell venues to send what they gather; ten times a real second, whatever the speed."""
+        self._pulses += 1
+        self._feed.emit(Pulse(self.clock.now_ms(), self._pulses))
+
+    def advance(self) -> None:
+        """Catch up with the clock: close every minute that ended, charge funding that fell due.
+
+        Candles close exactly on the minute when the clock is moved from minute to minute.
+        """
+        now_minute_ms = self.clock.now_ms() // MINUTE_MS * MINUTE_MS
+        while self._minute_ms < now_minute_ms:
+            self._minute_ms += MINUTE_MS
+            # A recording may jump over months; nothing happens in a gap.
+            if now_minute_ms - self._minute_ms > FUNDING_INTERVAL_MS:
+                self._minute_ms = now_minute_ms
+            self._close_minute(self._minute_ms)
+
+    # Markets.
+
+    @property
+    def markets(self) -> Mapping[Key, Market]:
+        return self._markets
+
+    def market(self, category: Category, name: str) -> Market:
+        """By the venue's own symbol.
+
+        Raises:
+            Refused: UNKNOWN_SYMBOL.
+        """
+        market = self._markets.get((category, name))
+        if market is None or market.status is MarketStatus.DELISTED:
+            raise Refused(RefusalReason.UNKNOWN_SYMBOL, name)
+        return market
+
+    def find_market(self, unified: str) -> Market | None:
+        """By CCXT's name, ``BTC/USDT`` or ``BTC/USDT:USDT``."""
+        found = (m for m in self._markets.values() if m.instrument.unified == unified)
+        return next(found, None)
+
+    def list_instrument(self, instrument: Instrument) -> Market:
+        """Open a market; its book is empty until a driver speaks."""
+        market = self._markets[instrument.key] = Market(instrument)
+        self._makers[instrument.key] = LiquidityMaker(instrument, self._maker_settings)
+        return market
+
+    def set_status(self, market: Market, status: MarketStatus) -> None:
+        """Halt, resume or delist. Resting orders stay where they are."""
+        market.status = status
+        if status is not MarketStatus.TRADING:
+            self._makers[market.instrument.key].withdraw(market.book)
+            self._teller.book(market)
+        self._feed.emit(MarketStatusChanged(self.clock.now_ms(), market.instrument))
+
+    def set_price(self, market: Market, price: Decimal) -> None:
+        """Move the market's middle to ``price``: quotes follow, and trade with whom they meet."""
+        self.advance()
+        is_first = market.reference_price is None
+        market.reference_price = price
+        if is_first:
+            market.open_minute(self.clock.now_ms())
+        if market.status is not MarketStatus.TRADING:
+            return
+        maker, book = self._makers[market.instrument.key], market.book
+        bid, ask = maker.withdraw_crossed(book, price)
+        self._meet(market, Side.BUY, bid)
+        self._meet(market, Side.SELL, ask)
+        maker.quote(book, price, self.usd_price(market.instrument.quote) or Decimal(1))
+        self._teller.book(market)
+
+    def trade_flow(self, market: Market, side: Side, quantity: Decimal) -> None:
+        """Somebody unnamed takes a little at the best price."""
+        lots = market.instrument.lots(quantity)
+        if lots and market.status is MarketStatus.TRADING:
+            self.advance()
+            other = Side.SELL if side is Side.BUY else Side.BUY
+            self._desk.take(market, side, market.book.best(other)[0], lots)
+            self._teller.book(market)
+
+    def set_candle(self, market: Market, candle: Candle) -> None:
+        """Put a recording's minute in place of the market's own; from then on all come from it."""
+        self.advance()
+        market.is_recorded = True
+        market.candles.set_minute(candle)
+
+    def mark_price(self, instrument: Instrument) -> Decimal:
+        return self._markets[instrument.key].mark_price
+
+    def convert(self, asset: str, into: str) -> Decimal | None:
+        """Price of one ``asset`` in ``into`` over at most one spot market or USDT between."""
+        direct = self._spot_price(asset, into)
+        if direct is not None:
+            return direct
+        first, second = self._spot_price(asset, "USDT"), self._spot_price("USDT", into)
+        return EXACT.multiply(first, second) if first and second else None
+
+    def usd_price(self, asset: str) -> Decimal | None:
+        """US dollars for one ``asset``, by the hidden reference."""
+        in_usdt = Decimal(1) if asset in _USD_LIKE else self.convert(asset, "USDT")
+        return None if in_usdt is None else EXACT.multiply(in_usdt, self.usd_per_usdt)
+
+    def _spot_price(self, asset: str, into: str) -> Decimal | None:
+        if asset == into:
+            return Decimal(1)
+        straight = self._markets.get((Category.SPOT, f"{asset}{into}"))
+        if straight is not None and straight.last_price:
+            return straight.last_price
+        inverse = self._markets.get((Category.SPOT, f"{into}{asset}"))
+        if inverse is not None and inverse.last_price:
+            return EXACT.divide(Decimal(1), inverse.last_price)
+        return None
+
+    # Accounts.
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        return self._accounts
+
+    def open_account(
+        self,
+        account_id: str,
+        deposits: Mapping[str, Decimal],
+        *,
+        label: str = "",
+        fees: Mapping[Category, FeeRates] | None = None,
+        fee_asset: str | None = None,
+    ) -> Account:
+        """A new customer with some money."""
+        account = Account(
+            id=account_id,
+            label=label or account_id,
+            uid=354_937_868 + len(self._accounts),
+            fees={**DEFAULT_FEES, **(fees or {})},
+            fee_asset=fee_asset,
+        )
+        self._accounts[account_id] = account
+        for asset, amount in deposits.items():
+            self.deposit(account, asset, amount)
+        return account
+
+    def add_key(self, key: ApiKey) -> None:
+        """Let a key sign for ``key.account_id``."""
+        self._keys[key.key] = key
+
+    def revoke_key(self, api_key: str) -> None:
+        """Forget a key; unknown ones are ignored."""
+        self._keys.pop(api_key, None)
+
+    def key(self, api_key: str) -> ApiKey | None:
+        return self._keys.get(api_key)
+
+    @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        return tuple(self._keys.values())
+
+    def deposit(self, account: Account, asset: str, amount: Decimal) -> None:
+        """Money from outside arrives; a negative amount leaves.
+
+        Raises:
+            Refused: INSUFFICIENT_BALANCE, for more than is free.
+        """
+        atoms = atoms_of(amount)
+        if account.wallet[asset].free + min(atoms, 0) < 0:
+            raise Refused(RefusalReason.INSUFFICIENT_BALANCE, asset)
+        account.wallet.add(asset, atoms)
+        cause = Cause.DEPOSIT if atoms > 0 else Cause.WITHDRAWAL
+        self._teller.balances(account, asset, cause=cause, delta=amount)
+
+    def margin(self, account: Account, asset: str) -> margin.MarginReport:
+        """What perpetuals that settle in ``asset`` tie up."""
+        return margin.report(account, asset, self.mark_price)
+
+    def set_leverage(self, account: Account, instrument: Instrument, leverage: Decimal) -> None:
+        """For the position and the orders of one perpetual.
+
+        Raises:
+            Refused: LEVERAGE_INVALID, LEVERAGE_UNCHANGED.
+        """
+        if not 1 <= leverage <= instrument.max_leverage:
+            raise Refused(RefusalReason.LEVERAGE_INVALID)
+        if account.leverage_of(instrument.name) == leverage:
+            raise Refused(RefusalReason.LEVERAGE_UNCHANGED)
+        account.leverage[instrument.name] = leverage
+        self._teller.position(account, instrument)
+
+    # Orders. Each raises `Refused`, and then nothing has changed.
+
+    def place(self, account: Account, market: Market, request: OrderRequest) -> Order:
+        """Accept an order and match it; a copy of it as it is afterwards."""
+        self.advance()
+        return self._desk.place(account, market, request)
+
+    def check(self, account: Account, market: Market, request: OrderRequest) -> None:
+        """What `place` would refuse, funds aside; places nothing."""
+        self._desk.check(account, market, request)
+
+    def reject(self, account: Account, market: Market, request: OrderRequest, why: str) -> Order:
+        """Record an order that was acknowledged and then rejected, as asynchronous venues do."""
+        return self._desk.reject(account, market, request, why)
+
+    def order(
+        self,
+        account: Account,
+        market: Market,
+        *,
+        order_id: int | None = None,
+        client_order_id: str | None = None,
+    ) -> Order:
+        """One order, open or final; the venue's id counts before the client's.
+
+        Raises:
+            Refused: UNKNOWN_ORDER.
+        """
+        if order_id is not None:
+            known = account.orders_by_id.get(order_id)
+        else:
+            known = account.orders_by_client_id.get(client_order_id or "")
+        if known is None or known.instrument is not market.instrument:
+            raise Refused(RefusalReason.UNKNOWN_ORDER)
+        return known
+
+    def cancel(self, account: Account, order: Order, *, cancel_id: str | None = None) -> Order:
+        """Cancel an open order; ORDER_FINAL when it is not."""
+        self.advance()
+        market = self._markets[order.instrument.key]
+        return self._desk.cancel(account, market, order, cancel_id=cancel_id)
+
+    def amend(
+        self,
+        account: Account,
+        order: Order,
+        *,
+        quantity: Decimal | None = None,
+        limit_price: Decimal | None = None,
+    ) -> Order:
+        """Change an open limit order in place; ``quantity`` is the new total."""
+        self.advance()
+        market = self._markets[order.instrument.key]
+        return self._desk.amend(account, market, order, quantity=quantity, limit_price=limit_price)
+
+    # Time.
+
+    def next_funding_ms(self) -> int:
+        """Funding is charged at 00:00, 08:00 and 16:00 UTC of the market's clock."""
+        return (self.clock.now_ms() // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
+
+    def settle_funding(self, market: Market) -> None:
+        """Charge one funding of a perpetual now: longs pay shorts while the rate is positive."""
+        instrument, rate, mark = market.instrument, market.funding_rate, market.mark_price
+        for account in self._accounts.values():
+            position = account.positions.get(instrument.name)
+            if position is None:
+                continue
+            value = EXACT.multiply(position.quantity, mark)
+            paid = atoms_of(EXACT.multiply(value, rate))
+            account.wallet.settle(instrument.quote, -paid)
+            # The house is the other side of everybody; what one pays it gets, to the atom.
+            self.house.wallet.settle(instrument.quote, paid)
+            self._tell_funding(account, market, position.quantity, -paid)
+        self._feed.emit(FundingSettled(self.clock.now_ms(), instrument, rate, mark))
+
+    def _tell_funding(
+        self, account: Account, market: Market, quantity: Decimal, atoms: int
+    ) -> None:
+        instrument, amount = market.instrument, amount_of(atoms)
+        self._funding_id += 1
+        self._feed.emit(
+            FundingCharged(
+                self.clock.now_ms(),
+                account.id,
+                instrument,
+                quantity,
+                market.mark_price,
+                market.funding_rate,
+                amount,
+                self._funding_id,
+            )
+        )
+        self._teller.balances(account, instrument.quote, cause=Cause.FUNDING, delta=amount)
+
+    def _close_minute(self, boundary_ms: int) -> None:
+        for market in self._markets.values():
+            for interval, candle in market.candles.close_minute():
+                self._feed.emit(CandleClosed(boundary_ms, market.instrument, interval, candle))
+            market.open_minute(boundary_ms)
+        if boundary_ms % FUNDING_INTERVAL_MS == 0:
+            for (category, _), market in self._markets.items():
+                if category is Category.LINEAR and market.reference_price is not None:
+                    self.settle_funding(market)
+
+    def _meet(self, market: Market, side: Side, best_ticks: int) -> None:
+        """The house takes customers' orders that its new best quote would cross."""
+        lots, _ = market.book.fillable(side, best_ticks, 1 << 62)
+        if lots:
+            self._desk.take(market, side, best_ticks, lots)

@@ -1,0 +1,108 @@
+"""Liquidity maker: rests quotes around the driver's price, so that the book is never empty."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from alphapulse.domain.money import EXACT
+from alphapulse.domain.order import Side
+from alphapulse.simulator.core.book import Book
+from alphapulse.simulator.core.instrument import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class MakerSettings:
+    """How deep the books are. Shares are of the price."""
+
+    levels: int = 25
+    half_spread: Decimal = Decimal("0.00005")
+    step: Decimal = Decimal("0.0002")
+    """Distance of levels behind the best one; half a per cent deep with 25."""
+    level_notional_usd: Decimal = Decimal(25_000)
+    """Worth of an average level."""
+
+
+class LiquidityMaker:
+    """The quotes of one market. Moving them touches only the levels that change.
+
+    Levels behind the best ones lie on a fixed grid and their sizes follow from their price, so a
+    small move changes few of them. Ids of quotes are negative; customers' are positive.
+    """
+
+    def __init__(self, instrument: Instrument, settings: MakerSettings) -> None:
+        self._instrument = instrument
+        self._settings = settings
+        self._quotes: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
+        self._next_id = -1
+        self._level_lots = 0
+        self._priced_at = Decimal(0)
+
+    def withdraw_crossed(self, book: Book, mid: Decimal) -> tuple[int, int]:
+        """Take away quotes that the new best ones would cross; return those, bid and ask ticks."""
+        bid, ask = self._best(mid)
+        for ticks in [t for t in self._quotes[Side.BUY] if t > bid]:
+            book.remove(self._quotes[Side.BUY].pop(ticks))
+        for ticks in [t for t in self._quotes[Side.SELL] if t < ask]:
+            book.remove(self._quotes[Side.SELL].pop(ticks))
+        return bid, ask
+
+    def quote(self, book: Book, mid: Decimal, quote_usd: Decimal) -> None:
+        """Rest the ladder around ``mid``; the book must hold nothing it would cross.
+
+        Args:
+            quote_usd: US dollars per unit of quote currency, for the size of the levels.
+        """
+        bid, ask = self._best(mid)
+        step = max(1, self._instrument.ticks(EXACT.multiply(mid, self._settings.step)))
+        self._size(mid, quote_usd)
+        levels = self._settings.levels
+        grid_bid = (bid - 1) // step * step
+        bids = [bid, *(t for t in range(grid_bid, grid_bid - step * (levels - 1), -step) if t > 0)]
+        grid_ask = -(-(ask + 1) // step) * step
+        asks = [ask, *range(grid_ask, grid_ask + step * (levels - 1), step)]
+        self._rest(book, Side.BUY, bids)
+        self._rest(book, Side.SELL, asks)
+
+    def withdraw(self, book: Book) -> None:
+        """Take every quote away."""
+        for quotes in self._quotes.values():
+            for order_id in quotes.values():
+                book.remove(order_id)
+            quotes.clear()
+
+    def _best(self, mid: Decimal) -> tuple[int, int]:
+        instrument = self._instrument
+        middle = instrument.ticks(mid)
+        half = int(
+            EXACT.divide(EXACT.multiply(mid, self._settings.half_spread), instrument.tick_size)
+        )
+        bid = max(1, middle - half)
+        return bid, max(bid + 1, middle + half)
+
+    def _size(self, mid: Decimal, quote_usd: Decimal) -> None:
+        """Sizes follow the price, but only when it has gone far: else every level would change."""
+        if self._priced_at and abs(mid - self._priced_at) * 10 < self._priced_at:
+            return
+        self._priced_at = mid
+        units = EXACT.divide(self._settings.level_notional_usd, EXACT.multiply(mid, quote_usd))
+        self._level_lots = max(2, self._instrument.lots(units))
+
+    def _rest(self, book: Book, side: Side, wanted: list[int]) -> None:
+        quotes = self._quotes[side]
+        keep = set(wanted)
+        for ticks in [t for t in quotes if t not in keep]:
+            book.remove(quotes.pop(ticks))
+        for ticks in wanted:
+            # Knuth's multiplicative hash: sizes differ from level to level and never flicker.
+            lots = self._level_lots // 2 + ticks * 2654435761 % (self._level_lots + 1)
+            self._top_up(book, side, ticks, max(1, lots))
+
+    def _top_up(self, book: Book, side: Side, ticks: int, lots: int) -> None:
+        quotes = self._quotes[side]
+        resting = book.lots_of(quotes[ticks]) if ticks in quotes else 0
+        if resting == 0:
+            quotes[ticks] = self._next_id
+            self._next_id -= 1
+        if lots > resting:
+            book.add(side, ticks, lots - resting, quotes[ticks])
+        elif lots < resting:
+            book.reduce(quotes[ticks], resting - lots)
