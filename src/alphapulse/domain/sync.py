@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from alphapulse.domain.identifiers import AccountId, ExchangeId
+from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 
 
 class SyncKind(StrEnum):
@@ -60,3 +60,15 @@ class SyncStatus:
     @property
     def key(self) -> tuple[ExchangeId, AccountId | None, SyncKind]:
         return (self.exchange, self.account_id, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class FillCursor:
+    """Where the reading of one account's fills stands; opaque outside the adapter.
+
+    ``symbol`` is ``None`` where the venue lists fills without one. ``position`` is the adapter's
+    own text (an id, a time, a page mark) and durable: it is stored with the fills it follows.
+    """
+
+    symbol: Symbol | None
+    position: str

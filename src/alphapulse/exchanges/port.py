@@ -24,6 +24,7 @@ from alphapulse.domain.instrument import Instrument
 from alphapulse.domain.market import Candle, MarketSubscription, Ticker, Timeframe, Trade
 from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.position import Position
+from alphapulse.domain.sync import FillCursor as FillCursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +51,6 @@ class Capabilities:
     orders_without_symbol: bool
     permissions: bool
     """The venue tells what a key may do."""
-
-
-@dataclass(frozen=True, slots=True)
-class FillCursor:
-    """Where the reading of one account's fills stands; opaque outside the adapter.
-
-    ``symbol`` is ``None`` where the venue lists fills without one. ``position`` is the adapter's
-    own text (an id, a time, a page mark) and durable: it is stored with the fills it follows.
-    """
-
-    symbol: Symbol | None
-    position: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Database Layer: what must outlive the process, on SQLite or PostgreSQL alike."""

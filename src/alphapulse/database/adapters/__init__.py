@@ -1,0 +1,1 @@
+"""Database Adapters (PostgreSQL, SQLite): what differs between the two engines."""

@@ -1,0 +1,58 @@
+"""Database Adapters: what an engine must offer, whichever it is."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from sqlalchemy import Executable, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from alphapulse.errors import AlphaPulseError
+
+Upsert: TypeAlias = sqlite.Insert | postgresql.Insert
+"""An insert that knows what to do on conflict; both engines spell it alike."""
+
+
+class Store(StrEnum):
+    """The two logical databases; what may not be lost, and what can be fetched again."""
+
+    MONEY = "money"
+    MARKET = "market"
+
+
+class DatabaseAdapter(Protocol):
+    """One open database of one loop. Its engines are made and closed on that loop."""
+
+    @property
+    def engine_name(self) -> str: ...
+
+    @property
+    def engines(self) -> Sequence[AsyncEngine]:
+        """Every engine with a pool of its own, for figures and for closing."""
+        ...
+
+    def writer(self, store: Store) -> AsyncEngine: ...
+
+    def reader(self, store: Store) -> AsyncEngine:
+        """Its transactions see one snapshot and cannot write."""
+        ...
+
+    def turn(self, store: Store) -> AbstractAsyncContextManager[None]:
+        """Held around each writing transaction."""
+        ...
+
+    def insert(self, table: Table) -> Upsert: ...
+
+    def translate(self, error: Exception) -> AlphaPulseError:
+        """What a driver's error means, without its statement, its values or its address."""
+        ...
+
+    async def size_bytes(self, connection: AsyncConnection) -> int: ...
+
+    def migration_lock(self) -> Executable | None:
+        """What keeps a second migration waiting, where the transaction itself does not."""
+        ...
+
+    async def close(self) -> None: ...

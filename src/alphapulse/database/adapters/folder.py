@@ -1,0 +1,146 @@
+"""Database Adapters (SQLite): the folder on disk, and this process's claim on it.
+
+SQLite allows one writer at a time, whoever it is. Within the process the writers take turns; a
+second process is refused outright, because its turns would not be ours.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from alphapulse.database.adapters.adapter import Store
+from alphapulse.errors import ConfigurationInvalid, DatabaseBusy, DatabaseUnavailable
+from alphapulse.runtime.turn import Turn
+
+# Their locks and shared memory do not do what a write-ahead log needs (sqlite.org/wal.html).
+NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "fuse.sshfs"}
+MOUNTS = Path("/proc/self/mounts")
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteFiles:
+    """Where the two stores and the claim lie."""
+
+    money: Path
+    market: Path
+    claim: Path
+
+    @classmethod
+    def of(cls, url: str) -> "SqliteFiles":
+        """A folder, or the money file itself, which then names the others."""
+        path = Path(make_url(url).database or "").expanduser().absolute()
+        if path.suffix:
+            return cls(path, path.with_suffix(f".market{path.suffix}"), path.with_suffix(".lock"))
+        return cls(path / "money.db", path / "market.db", path / "alphapulse.lock")
+
+    def path(self, store: Store) -> Path:
+        return self.money if store is Store.MONEY else self.market
+
+    def create(self) -> None:
+        """Make what is missing, for nobody but us to read.
+
+        Raises:
+            DatabaseUnavailable: the folder may not be written.
+        """
+        try:
+            self.money.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.money.touch(mode=0o600)
+            self.market.touch(mode=0o600)
+        except OSError as error:
+            raise DatabaseUnavailable(
+                "the database folder cannot be created; check its owner and the free space",
+                folder=str(self.money.parent),
+                cause=error.strerror,
+            ) from error
+
+
+@dataclass(slots=True)
+class Folder:
+    """Shared by every loop of the process that has the database open."""
+
+    claim: sqlite3.Connection
+    turns: dict[Store, Turn] = field(default_factory=lambda: {s: Turn() for s in Store})
+    users: int = 0
+
+
+_opening = Turn()
+_folders: dict[Path, Folder] = {}
+
+
+@asynccontextmanager
+async def open_folder(files: SqliteFiles) -> AsyncIterator[Folder]:
+    """Claim the folder for this process; the last loop that leaves gives it up.
+
+    Raises:
+        DatabaseBusy: another process has it.
+        DatabaseUnavailable: it is missing, or may not be written.
+        ConfigurationInvalid: it lies on a network file system.
+    """
+    async with _opening:
+        folder = _folders.get(files.claim) or Folder(_claim(files.claim))
+        _folders[files.claim] = folder
+        folder.users += 1
+    try:
+        yield folder
+    finally:
+        async with _opening:
+            folder.users -= 1
+            if not folder.users:
+                del _folders[files.claim]
+                folder.claim.close()
+
+
+def _claim(path: Path) -> sqlite3.Connection:
+    # SQLite's own lock on a file of its own: the same on every system, and gone with the process.
+    _refuse_network(path.parent)
+    try:
+        claim = sqlite3.connect(
+            f"{path.as_uri()}?mode=rwc",
+            uri=True,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,  # the last loop to leave closes it, whichever thread that is
+        )
+    except sqlite3.OperationalError as error:
+        raise DatabaseUnavailable(
+            "the database folder is missing or may not be written; create it by upgrading",
+            folder=str(path.parent),
+        ) from error
+    try:
+        claim.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        claim.close()
+        if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            raise DatabaseBusy(
+                "another process has this database open; stop it, or use another folder",
+                folder=str(path.parent),
+            ) from error
+        raise DatabaseUnavailable(
+            "the database folder may not be written; check its owner, permissions and free space",
+            folder=str(path.parent),
+            cause=error.sqlite_errorname,
+        ) from error
+    return claim
+
+
+def _refuse_network(folder: Path) -> None:
+    kind = _file_system(folder)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise ConfigurationInvalid(
+            "SQLite cannot be trusted on a network file system; use a local folder or PostgreSQL",
+            folder=str(folder),
+            file_system=kind,
+        )
+
+
+def _file_system(folder: Path) -> str | None:
+    """The kind of the mount that holds ``folder``, where the system tells (Linux)."""
+    if not MOUNTS.exists():
+        return None
+    mounts = [line.split()[1:3] for line in MOUNTS.read_text().splitlines()]
+    holding = [(point, kind) for point, kind in mounts if folder.is_relative_to(point)]
+    return max(holding, key=lambda mount: len(mount[0]))[1] if holding else None

@@ -1,0 +1,1 @@
+"""Migration Management: how a schema becomes the next one, and goes back."""

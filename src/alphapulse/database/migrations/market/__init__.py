@@ -1,0 +1,1 @@
+"""Migration Management: the line of the market store, oldest first by file name."""

@@ -1,0 +1,1 @@
+"""Migration Management: the line of the money store, oldest first by file name."""

@@ -1,0 +1,1 @@
+"""Query Builders: the read side, in pages."""

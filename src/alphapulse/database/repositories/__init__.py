@@ -1,0 +1,1 @@
+"""Repository Pattern Implementation: domain objects in and out, rows never leave."""

@@ -1,0 +1,117 @@
+"""Repository Pattern Implementation: fills, and how far each account's fills have been read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeAlias
+
+from loguru import logger
+from sqlalchemy import select
+
+from alphapulse.database.repositories.rows import Rows
+from alphapulse.database.statements import Statements
+from alphapulse.database.tables.portfolio import fill_cursors, fills
+from alphapulse.domain.identifiers import AccountId, Symbol
+from alphapulse.domain.order import Fill
+from alphapulse.domain.sync import FillCursor
+
+FILL = Rows(Fill, fills)
+KEY = ("account_id", "symbol", "trade_id")
+
+# A stream may leave these out where REST tells them.
+BLANKS = ("client_order_id", "fee", "fee_asset", "is_maker")
+
+_Key: TypeAlias = tuple[AccountId, Symbol, str]
+
+
+class Fills:
+    """Each fill once, however often and in whatever order it is told."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+
+    async def record(self, told: Sequence[Fill]) -> tuple[Fill, ...]:
+        """Store what is not there yet; the new fills, in the order they were told.
+
+        What a stored fill left blank is filled in. A fill that is told *differently* is not
+        believed: the first version stays, and the contradiction is logged.
+        """
+        if not told:
+            return ()
+        known = await self._known(told)
+        new: dict[_Key, Fill] = {}
+        completed: dict[_Key, Fill] = {}
+        for fill in told:
+            key = _key(fill)
+            before = new.get(key) or completed.get(key) or known.get(key)
+            after = fill if before is None else _completed(before, fill)
+            if before is None or key in new:
+                new[key] = after
+            elif after != before:
+                completed[key] = after
+        rows = [FILL.values(fill) for fill in (*new.values(), *completed.values())]
+        await self._statements.upsert(fills, rows, key=KEY)
+        return tuple(new.values())
+
+    async def symbols(self, account_id: AccountId) -> tuple[Symbol, ...]:
+        """Every symbol in which the account ever had a fill."""
+        mine = select(fills.c.symbol).where(fills.c.account_id == account_id).distinct()
+        return tuple(row.symbol for row in await self._statements.rows(mine.order_by("symbol")))
+
+    async def _known(self, told: Iterable[Fill]) -> dict[_Key, Fill]:
+        wanted = select(*FILL.columns).where(
+            fills.c.account_id.in_({f.account_id for f in told}),
+            fills.c.symbol.in_({f.symbol for f in told}),
+            fills.c.trade_id.in_({f.trade_id for f in told}),
+        )
+        return {_key(f): f for f in map(FILL.read, await self._statements.rows(wanted))}
+
+
+def _key(fill: Fill) -> _Key:
+    return (fill.account_id, fill.symbol, fill.trade_id)
+
+
+def _completed(known: Fill, told: Fill) -> Fill:
+    blanks = {n: getattr(told, n) for n in BLANKS if getattr(known, n) is None}
+    completed = replace(known, **blanks)
+    silent = {n: getattr(completed, n) for n in BLANKS if getattr(told, n) is None}
+    if replace(told, occurred_at=known.occurred_at, **silent) == completed:
+        return completed
+    differing = [f.name for f in fields(Fill) if getattr(told, f.name) != getattr(known, f.name)]
+    logger.bind(account_id=known.account_id, symbol=known.symbol, trade_id=known.trade_id).warning(
+        "the exchange tells a fill differently than before; the first version stays: {}", differing
+    )
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCursor:
+    """Where a reading stands, and whether it has reached the end once."""
+
+    cursor: FillCursor
+    complete: bool
+
+
+class FillCursors:
+    """One cursor per account, or per account and symbol, as the venue needs."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+
+    async def save(self, account_id: AccountId, cursor: FillCursor, complete: bool) -> None:
+        """Move a cursor; in the same unit of work as the fills before it."""
+        row = {
+            "account_id": account_id,
+            "symbol": cursor.symbol or "",
+            "position": cursor.position,
+            "is_complete": complete,
+        }
+        await self._statements.upsert(fill_cursors, [row])
+
+    async def list(self, account_id: AccountId) -> tuple[StoredCursor, ...]:
+        """All of the account's, by symbol."""
+        c = fill_cursors.c
+        wanted = select(fill_cursors).where(c.account_id == account_id).order_by(c.symbol)
+        return tuple(
+            StoredCursor(FillCursor(row.symbol or None, row.position), row.is_complete)
+            for row in await self._statements.rows(wanted)
+        )

@@ -1,0 +1,106 @@
+"""Database Layer: the statements of one transaction, and the only door to the driver.
+
+Repositories and queries run everything through `Statements`, so that a driver's error becomes
+ours in one place.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Executable, Row, Select, Table, inspect
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alphapulse.database.adapters.adapter import DatabaseAdapter, Upsert
+
+Values = Mapping[str, object]
+"""One row to be written, by column name."""
+
+
+@contextmanager
+def translated(adapter: DatabaseAdapter) -> Iterator[None]:
+    """Raise the adapter's reading of a driver error instead of the error itself."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise adapter.translate(error) from error
+
+
+class Statements:
+    """Runs statements in one open transaction."""
+
+    def __init__(self, connection: AsyncConnection, adapter: DatabaseAdapter) -> None:
+        self._connection = connection
+        self._adapter = adapter
+
+    # Rows are typed by the tables, which SQLAlchemy's own types cannot follow through a join.
+    async def rows(self, select: Select[Any]) -> Sequence[Row[Any]]:
+        with translated(self._adapter):
+            result = await self._connection.execute(select)
+            rows: Sequence[Row[Any]] = result.all()
+            return rows
+
+    async def row(self, select: Select[Any]) -> Row[Any] | None:
+        """The only row, or ``None``."""
+        with translated(self._adapter):
+            result = await self._connection.execute(select)
+            row: Row[Any] | None = result.one_or_none()
+            return row
+
+    async def run(self, statement: Executable) -> int:
+        """How many rows it touched."""
+        with translated(self._adapter):
+            return (await self._connection.execute(statement)).rowcount
+
+    async def run_sync(self, work: Callable[[Connection], None]) -> None:
+        """Let code that knows no ``await`` (Alembic) work in this transaction."""
+        with translated(self._adapter):
+            await self._connection.run_sync(work)
+
+    async def has_table(self, name: str) -> bool:
+        with translated(self._adapter):
+            return await self._connection.run_sync(lambda c: inspect(c).has_table(name))
+
+    async def size_bytes(self) -> int:
+        """How much room the whole database takes."""
+        with translated(self._adapter):
+            return await self._adapter.size_bytes(self._connection)
+
+    async def insert(self, table: Table, rows: Sequence[Values]) -> None:
+        with translated(self._adapter):
+            if rows:
+                await self._connection.execute(table.insert(), rows)
+
+    async def upsert(
+        self,
+        table: Table,
+        rows: Sequence[Values],
+        *,
+        key: Sequence[str] | None = None,
+        keep: Iterable[str] = (),
+        where: Callable[[Upsert], ColumnElement[bool]] | None = None,
+    ) -> None:
+        """Insert, or replace the row of the same key, in one batch.
+
+        Args:
+            table: where to.
+            rows: all with the same columns.
+            key: the columns that identify a row; the primary key unless given.
+            keep: columns whose first value stays.
+            where: when the row of the same key may be replaced; always unless given.
+        """
+        if not rows:
+            return
+        identity = list(key or (column.name for column in table.primary_key))
+        insert = self._adapter.insert(table)
+        replaced = {c: insert.excluded[c] for c in rows[0] if c not in identity and c not in keep}
+        with translated(self._adapter):
+            await self._connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=identity,
+                    set_=replaced,
+                    where=where(insert) if where else None,
+                ),
+                rows,
+            )

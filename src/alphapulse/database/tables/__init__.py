@@ -1,0 +1,1 @@
+"""Database Schema: the tables, one module per schema group."""

@@ -1,0 +1,164 @@
+"""Portfolio Data: accounts and what the exchanges say is in them."""
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+)
+
+from alphapulse.database.tables.base import (
+    Flag,
+    Id,
+    Moment,
+    Money,
+    Word,
+    money_tables,
+    strict_table,
+)
+from alphapulse.domain.account import AccountState
+from alphapulse.domain.balance import Wallet
+from alphapulse.domain.order import OrderOrigin, OrderStatus, OrderType, Side, TimeInForce
+from alphapulse.domain.position import MarginMode, PositionSide
+
+
+def _account_id(*, primary_key: bool = False) -> Column[str]:
+    cascade = ForeignKey("accounts.id", ondelete="CASCADE")
+    return Column("account_id", Text, cascade, primary_key=primary_key, nullable=False)
+
+
+accounts = strict_table(
+    "accounts",
+    money_tables,
+    Column("id", Text, primary_key=True),
+    Column("owner_id", Text, ForeignKey("users.id", ondelete="CASCADE"), index=True),
+    Column("exchange", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("state", Word(AccountState), nullable=False),
+    Column("state_reason", Text),
+    Column("is_simulated", Flag, nullable=False),
+    Column("may_read", Flag),
+    Column("may_trade", Flag),
+    Column("may_withdraw", Flag),
+    Column("is_ip_restricted", Flag),
+    Column("key_expires_at", Moment),
+    Column("permissions_checked_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+credentials = strict_table(
+    "credentials",
+    money_tables,
+    _account_id(primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("key_version", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("saved_at", Moment, nullable=False),
+)
+
+balances = strict_table(
+    "balances",
+    money_tables,
+    _account_id(primary_key=True),
+    Column("wallet", Word(Wallet), primary_key=True),
+    Column("asset", Text, primary_key=True),
+    Column("free", Money, nullable=False),
+    Column("locked", Money, nullable=False),
+    Column("borrowed", Money, nullable=False),
+    Column("occurred_at", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+
+positions = strict_table(
+    "positions",
+    money_tables,
+    Column("id", Id, Identity(), primary_key=True),
+    _account_id(),
+    Column("exchange", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("side", Word(PositionSide), nullable=False),
+    Column("quantity", Money, nullable=False),
+    Column("contract_size", Money, nullable=False),
+    Column("entry_price", Money, nullable=False),
+    Column("mark_price", Money),
+    Column("unrealized_pnl", Money),
+    Column("realized_pnl", Money),
+    Column("leverage", Money),
+    Column("margin_mode", Word(MarginMode)),
+    Column("initial_margin", Money),
+    Column("maintenance_margin", Money),
+    Column("liquidation_price", Money),
+    # When we first saw it; it never moves, so pages can be cut along it.
+    Column("first_seen_at", Moment, nullable=False),
+    Column("occurred_at", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    UniqueConstraint("account_id", "symbol", "side"),
+    Index(None, "first_seen_at", "id"),
+)
+
+orders = strict_table(
+    "orders",
+    money_tables,
+    Column("id", Id, Identity(), primary_key=True),
+    _account_id(),
+    Column("exchange", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("exchange_order_id", Text, nullable=False),
+    Column("client_order_id", Text),
+    Column("side", Word(Side), nullable=False),
+    Column("type", Word(OrderType), nullable=False),
+    Column("time_in_force", Word(TimeInForce)),
+    Column("post_only", Flag, nullable=False),
+    Column("reduce_only", Flag, nullable=False),
+    Column("quantity", Money, nullable=False),
+    Column("filled_quantity", Money, nullable=False),
+    Column("limit_price", Money),
+    Column("stop_price", Money),
+    Column("average_price", Money),
+    Column("status", Word(OrderStatus), nullable=False),
+    Column("origin", Word(OrderOrigin), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    # Binance numbers orders per symbol.
+    UniqueConstraint("account_id", "symbol", "exchange_order_id"),
+    Index(None, "account_id", "status"),
+    Index(None, "created_at", "id"),
+)
+
+fills = strict_table(
+    "fills",
+    money_tables,
+    Column("id", Id, Identity(), primary_key=True),
+    _account_id(),
+    Column("exchange", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("trade_id", Text, nullable=False),
+    Column("exchange_order_id", Text, nullable=False),
+    Column("client_order_id", Text),
+    Column("side", Word(Side), nullable=False),
+    Column("price", Money, nullable=False),
+    Column("quantity", Money, nullable=False),
+    Column("fee", Money),
+    Column("fee_asset", Text),
+    Column("is_maker", Flag),
+    Column("occurred_at", Moment, nullable=False),
+    UniqueConstraint("account_id", "symbol", "trade_id"),
+    Index(None, "account_id", "exchange_order_id"),
+    Index(None, "account_id", "occurred_at", "id"),
+    Index(None, "occurred_at", "id"),
+)
+
+fill_cursors = strict_table(
+    "fill_cursors",
+    money_tables,
+    _account_id(primary_key=True),
+    # Empty where the venue lists fills of all symbols at once: a key cannot be NULL.
+    Column("symbol", Text, primary_key=True),
+    Column("position", Text, nullable=False),
+    Column("is_complete", Flag, nullable=False),
+)
