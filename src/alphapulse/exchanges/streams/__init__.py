@@ -1,0 +1,1 @@
+"""Market and private streams of the EXCHANGE INTEGRATION: every message taken, none lost."""

@@ -1,0 +1,334 @@
+"""Binance spot market streams: typed frames of combined streams into Ticker, Trade and Candle.
+
+A Ticker is put together from three streams: bid and ask from ``bookTicker`` (real time, without a
+time of its own), last and the 24 h statistics from ``ticker`` (once a second), and last from
+``trade`` as well where the symbol's trades are subscribed.
+
+Source: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams, and 41,249
+recorded frames: a book ticker's update ids rise with gaps, trade ids rise one by one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+import aiohttp
+import msgspec
+from msgspec.structs import replace
+
+from alphapulse.domain.clock import Clock
+from alphapulse.domain.identifiers import ExchangeId, Symbol
+from alphapulse.domain.instrument import Instrument
+from alphapulse.domain.market import Candle, MarketSubscription, Timeframe, Trade
+from alphapulse.domain.order import Side
+from alphapulse.errors import InvalidInput
+from alphapulse.exchanges.port import MarketSink
+from alphapulse.exchanges.streams.binance_frames import (
+    BookFrame,
+    DayFrame,
+    KlineFrame,
+    OtherFrame,
+    TradeFrame,
+)
+from alphapulse.exchanges.streams.connection import (
+    Dialect,
+    Line,
+    Notice,
+    Reply,
+    ShuttingDown,
+    instrument_of,
+    watch_lines,
+)
+from alphapulse.exchanges.streams.fields import amount, moment, number, price
+from alphapulse.exchanges.streams.memory import StreamMemory
+from alphapulse.exchanges.streams.quote import Quote
+from alphapulse.exchanges.streams.watchdog import DEFAULT_LIMITS, StreamLimits, Topic
+
+EXCHANGE = ExchangeId("binance")
+URL = "wss://stream.binance.com:9443/stream"
+
+# The venue allows 1024 streams a connection and 5 messages a second to it.
+TOPICS_PER_CONNECTION = 1024
+TOPICS_PER_REQUEST = 200
+REQUEST_INTERVAL_S = 0.25
+
+
+async def watch(
+    subscription: MarketSubscription,
+    sink: MarketSink,
+    *,
+    instruments: Mapping[Symbol, Instrument],
+    address: Callable[[str], str],
+    memory: StreamMemory,
+    clock: Clock,
+    on_connected: Callable[[], None],
+    limits: StreamLimits = DEFAULT_LIMITS,
+    open_session: Callable[[], aiohttp.ClientSession] = aiohttp.ClientSession,
+) -> None:
+    """Hand every message of the subscribed streams to ``sink`` until canceled.
+
+    Args:
+        instruments: of every symbol in the subscription, spot.
+        address: where a venue's URL really is; see `ExchangesSettings.address`.
+        memory: the same for every call, so that a reconnect repeats no closed candle.
+        on_connected: called once all subscriptions are confirmed.
+
+    Raises:
+        StreamLost: ended, silent or refused; call again.
+        InstrumentUnavailable: unknown symbol, or the venue refuses its stream.
+    """
+    decoder = BinanceDecoder(subscription, sink, instruments=instruments, memory=memory)
+    dialect = Dialect(
+        exchange=EXCHANGE,
+        url=address(URL),
+        subscribe=partial(_request, "SUBSCRIBE"),
+        unsubscribe=partial(_request, "UNSUBSCRIBE"),
+        take=decoder.take,
+        topics_per_request=TOPICS_PER_REQUEST,
+        request_interval_s=REQUEST_INTERVAL_S,
+    )
+    topics = decoder.topics
+    lines = [
+        Line(dialect, topics[start : start + TOPICS_PER_CONNECTION])
+        for start in range(0, len(topics), TOPICS_PER_CONNECTION)
+    ]
+    await watch_lines(
+        lines,
+        memory,
+        on_connected=on_connected,
+        clock=clock,
+        limits=limits,
+        open_session=open_session,
+    )
+
+
+def _request(method: str, request_id: int, names: Sequence[str]) -> str:
+    request = {"method": method, "params": names, "id": request_id}
+    return msgspec.json.encode(request).decode()
+
+
+class _Numbered(Topic):
+    """A topic whose frames carry a rising number: an update id, a trade id or an event time."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, name: str, symbol: Symbol) -> None:
+        super().__init__(name, symbol)
+        self.number = 0
+
+
+class _QuoteTopic(_Numbered):
+    __slots__ = ("quote",)
+
+    def __init__(self, name: str, symbol: Symbol, quote: Quote) -> None:
+        super().__init__(name, symbol)
+        self.quote = quote
+
+
+class _TradeTopic(_Numbered):
+    __slots__ = ("quote",)
+
+    def __init__(self, name: str, symbol: Symbol, quote: Quote | None) -> None:
+        super().__init__(name, symbol)
+        self.quote = quote
+
+
+class _CandleTopic(_Numbered):
+    __slots__ = ("timeframe",)
+
+    def __init__(self, name: str, symbol: Symbol, timeframe: Timeframe) -> None:
+        super().__init__(name, symbol)
+        self.timeframe = timeframe
+
+
+class BinanceDecoder:
+    """Takes frames, keeps each symbol's Ticker, hands out what is new. Lives for one `watch`."""
+
+    def __init__(
+        self,
+        subscription: MarketSubscription,
+        sink: MarketSink,
+        *,
+        instruments: Mapping[Symbol, Instrument],
+        memory: StreamMemory,
+    ) -> None:
+        self._sink = sink
+        self._memory = memory
+        self._books: dict[str, _QuoteTopic] = {}
+        self._days: dict[str, _QuoteTopic] = {}
+        self._trades: dict[str, _TradeTopic] = {}
+        self._candles: dict[tuple[str, str], _CandleTopic] = {}
+        self._decode_book = msgspec.json.Decoder(BookFrame).decode
+        self._decode_day = msgspec.json.Decoder(DayFrame).decode
+        self._decode_trade = msgspec.json.Decoder(TradeFrame).decode
+        self._decode_kline = msgspec.json.Decoder(KlineFrame).decode
+        self._decode_other = msgspec.json.Decoder(OtherFrame).decode
+        # By the second letter after the "@": bookTicker, ticker, trade, kline.
+        self._takers: dict[int, Callable[[bytes, datetime], None]] = {
+            ord("o"): self._take_book,
+            ord("i"): self._take_day,
+            ord("r"): self._take_trade,
+            ord("l"): self._take_kline,
+        }
+        self._plan(subscription, instruments)
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Every stream to subscribe to; quotes first, for they are what people wait for."""
+        return (
+            *self._books.values(),
+            *self._days.values(),
+            *self._trades.values(),
+            *self._candles.values(),
+        )
+
+    def take(self, frame: bytes, received_at: datetime) -> Notice | None:
+        """Hand out what one frame says.
+
+        Its kind is read off the stream's name: ``{"stream":"btcusdt@bookTicker","data":{``.
+        """
+        why: Exception | None = None
+        try:
+            taker = self._takers.get(frame[frame.find(b"@") + 2])
+            if taker is not None:
+                taker(frame, received_at)
+                return None
+        except LookupError:
+            self._memory.note_unknown(frame)
+            return None
+        except (msgspec.DecodeError, InvalidInput) as broken:
+            why = broken
+        return self._take_other(frame, why)
+
+    def _plan(
+        self, subscription: MarketSubscription, instruments: Mapping[Symbol, Instrument]
+    ) -> None:
+        quotes: dict[Symbol, Quote] = {}
+        for symbol in sorted(subscription.tickers):
+            raw = instrument_of(EXCHANGE, symbol, instruments).exchange_symbol
+            quotes[symbol] = quote = Quote(EXCHANGE, symbol)
+            self._books[raw] = _QuoteTopic(f"{raw.lower()}@bookTicker", symbol, quote)
+            self._days[raw] = _QuoteTopic(f"{raw.lower()}@ticker", symbol, quote)
+        for symbol in sorted(subscription.trades):
+            raw = instrument_of(EXCHANGE, symbol, instruments).exchange_symbol
+            self._trades[raw] = _TradeTopic(f"{raw.lower()}@trade", symbol, quotes.get(symbol))
+        for symbol, timeframe in sorted(subscription.candles):
+            raw = instrument_of(EXCHANGE, symbol, instruments).exchange_symbol
+            name = f"{raw.lower()}@kline_{timeframe}"
+            self._candles[raw, timeframe.value] = _CandleTopic(name, symbol, timeframe)
+
+    def _take_book(self, frame: bytes, received_at: datetime) -> None:
+        book = self._decode_book(frame).data
+        topic = self._books[book.s]
+        if book.u <= topic.number:
+            self._memory.counts.stale += 1
+            return
+        topic.number = book.u
+        topic.heard = True
+        quote = topic.quote
+        ticker = quote.ticker
+        bid, ask = price(book.b), price(book.a)
+        # One price is nearly always one object, so identity tells without comparing decimals.
+        if bid is ticker.bid and ask is ticker.ask and not quote.is_due(received_at):
+            return
+        # The venue gives this frame no time, so ours stands in.
+        quote.ticker = ticker = replace(
+            ticker, bid=bid, ask=ask, occurred_at=received_at, received_at=received_at
+        )
+        self._sink.on_ticker(ticker)
+
+    def _take_day(self, frame: bytes, received_at: datetime) -> None:
+        day = self._decode_day(frame).data
+        topic = self._days[day.s]
+        if not self._is_next(topic, day.E):
+            return
+        quote = topic.quote
+        quote.offer(
+            self._sink,
+            moment(day.E),
+            received_at,
+            last=price(day.c) if quote.take_last(day.E) else quote.ticker.last,
+            open_24h=price(day.o),
+            high_24h=price(day.h),
+            low_24h=price(day.l),
+            base_volume_24h=amount(day.v),
+            quote_volume_24h=amount(day.q),
+        )
+
+    def _take_trade(self, frame: bytes, received_at: datetime) -> None:
+        said = self._decode_trade(frame).data
+        topic = self._trades[said.s]
+        before = topic.number
+        if not self._is_next(topic, said.t):
+            return
+        if before and said.t != before + 1:
+            self._memory.note_missing(topic.name)
+        trade = Trade(
+            exchange=EXCHANGE,
+            symbol=topic.symbol,
+            trade_id=str(said.t),
+            price=number(said.p),
+            quantity=number(said.q),
+            side=Side.SELL if said.m else Side.BUY,
+            occurred_at=moment(said.T),
+            received_at=received_at,
+        )
+        self._sink.on_trade(trade)
+        quote = topic.quote
+        if quote is not None and quote.take_last(said.T):
+            quote.offer(self._sink, trade.occurred_at, received_at, last=trade.price)
+
+    def _take_kline(self, frame: bytes, received_at: datetime) -> None:
+        said = self._decode_kline(frame).data
+        bar = said.k
+        topic = self._candles[said.s, bar.i]
+        if self._memory.is_closed(topic.symbol, topic.timeframe, bar.t):
+            self._memory.counts.stale += 1
+            return
+        if not (self._is_next(topic, said.E) or bar.x):
+            return
+        if bar.x:
+            self._memory.close(topic.symbol, topic.timeframe, bar.t)
+        self._sink.on_candle(
+            Candle(
+                exchange=EXCHANGE,
+                symbol=topic.symbol,
+                timeframe=topic.timeframe,
+                open_time=moment(bar.t),
+                open=number(bar.o),
+                high=number(bar.h),
+                low=number(bar.l),
+                close=number(bar.c),
+                volume=number(bar.v),
+                is_closed=bar.x,
+                trades=bar.n,
+            )
+        )
+
+    def _take_other(self, frame: bytes, why: Exception | None) -> Notice | None:
+        """An answer or a word about the connection; else what ``why`` says, or unknown."""
+        try:
+            other = self._decode_other(frame)
+        except msgspec.DecodeError as broken:
+            self._memory.note_malformed(repr(why or broken))
+            return None
+        if other.error is not None:
+            return Reply(str(other.id), f"{other.error.code}: {other.error.msg}")
+        if other.id is not None:
+            return Reply(str(other.id), None)
+        if other.e == "serverShutdown":
+            return ShuttingDown()
+        if why is None:
+            self._memory.note_unknown(frame)
+        else:
+            self._memory.note_malformed(repr(why))
+        return None
+
+    def _is_next(self, topic: _Numbered, number: int) -> bool:
+        """Advance the topic, or count the frame as repeated or overtaken."""
+        if number <= topic.number:
+            self._memory.counts.stale += 1
+            return False
+        topic.number = number
+        topic.heard = True
+        return True
