@@ -3,4 +3,6 @@
 pytest_plugins = [
     "tests.fixtures.leaks",
     "tests.fixtures.clock",
+    "tests.fixtures.streams",
+    "tests.fixtures.database",
 ]
