@@ -50,3 +50,17 @@ CANDLES_STORED = Counter(
     "alphapulse_candles_stored_total",
     "Closed candles written to the market database.",
 )
+HTTP_REQUEST = Histogram(
+    "alphapulse_http_request_seconds",
+    "Time until the answer began, by the route's template.",
+    ["route", "method", "status"],
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+)
+WS_CLIENTS = Gauge(
+    "alphapulse_ws_clients",
+    "WebSocket connections that are authenticated.",
+)
+WS_DROPPED = Counter(
+    "alphapulse_ws_dropped_total",
+    "Times a WebSocket client was too slow for a channel.",
+)

@@ -86,6 +86,11 @@ class Sessions:
         rows = await self._statements.rows(mine.order_by(sessions.c.last_seen_at.desc()))
         return tuple(SESSION.read(row) for row in rows)
 
+    async def ended_since(self, moment: datetime) -> tuple[str, ...]:
+        """The ids of sessions that were ended then or later, whoever's they were."""
+        ended = select(sessions.c.id).where(sessions.c.revoked_at >= moment)
+        return tuple(row.id for row in await self._statements.rows(ended))
+
     async def forget(self, before: datetime) -> int:
         """Delete sessions that expired before then; how many."""
         return await self._statements.run(delete(sessions).where(sessions.c.expires_at < before))
