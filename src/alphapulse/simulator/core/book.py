@@ -87,6 +87,8 @@ class Book:
         self._changed_bids: set[int] = set()
         self._changed_asks: set[int] = set()
         self.update_id = 1
+        self.match_count = 0
+        """Levels hit so far."""
         self._told_id = 1
 
     def add(self, side: Side, ticks: int, lots: int, order_id: int) -> None:
@@ -145,6 +147,7 @@ class Book:
             if done == lots:
                 break
         self._touch(maker, ticks)
+        self.match_count += 1
         return done
 
     def fillable(self, taker: Side, limit_ticks: int | None, lots: int) -> tuple[int, int]:

@@ -2,9 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -34,9 +36,10 @@ HISTORY_CANDLES = 2_000
 """Kept per interval: a little over a day of minutes, twice a REST page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
-    """Prices in quote currency, ``volume`` in base units, ``quote_volume`` in quote currency.
+class Candle(msgspec.Struct, frozen=True, gc=False):
+    """One interval of one market; a struct of msgspec because there are so many of them.
+
+    Prices in quote currency, ``volume`` in base units, ``quote_volume`` in quote currency.
 
     ``taker_*`` is the part that buyers took. Trade ids are -1 while there was no trade.
     """
@@ -123,18 +126,37 @@ def summed(candles: Sequence[Candle]) -> Candle:
     )
 
 
+# Each interval is put together from the closed candles of a shorter one that divides it.
+_PARENTS = {
+    "3m": "1m",
+    "5m": "1m",
+    "15m": "5m",
+    "30m": "15m",
+    "1h": "30m",
+    "2h": "1h",
+    "4h": "2h",
+    "6h": "2h",
+    "8h": "4h",
+    "12h": "6h",
+    "1d": "12h",
+    "3d": "1d",
+    "1w": "1d",
+    "1M": "1d",
+}
+
+
 class CandleSeries:
     """Every interval's candles of one market.
 
-    Only the open minute changes with a trade; longer candles are put together from it when they
-    are asked for, and grow when a minute closes.
+    Only the open minute changes with a trade. Longer candles grow when a shorter one closes, and
+    what they look like right now is put together when somebody asks.
     """
 
     def __init__(self) -> None:
         self._closed: dict[str, deque[Candle]] = {
             interval: deque(maxlen=HISTORY_CANDLES) for interval in INTERVALS
         }
-        # The closed minutes of the open longer candles.
+        # The closed parts of each open longer candle.
         self._growing: dict[str, Candle] = {}
         self.minute: Candle | None = None
         self.closed_minutes = 0
@@ -143,44 +165,40 @@ class CandleSeries:
         """Replace the open minute."""
         self.minute = candle
 
-    def close_minute(self) -> list[tuple[str, Candle]]:
-        """Close the open minute; return every candle that closes with it, shortest first."""
-        minute = self.minute
-        if minute is None:
-            return []
-        self.minute = None
-        self.closed_minutes += 1
-        done: list[tuple[str, Candle]] = []
-        for interval in INTERVALS:
-            whole = self._grow(interval, minute)
-            if whole is not None:
-                self._closed[interval].append(whole)
-                done.append((interval, whole))
-        return done
+    def close_until(self, boundary_ms: int) -> list[tuple[str, Candle]]:
+        """Close every candle that ends before ``boundary_ms``; return them, shortest first.
 
-    def _grow(self, interval: str, minute: Candle) -> Candle | None:
-        """Add a closed minute to the open candle of ``interval``; return it if that closes it."""
-        if interval == "1m":
-            return replace(minute, is_closed=True)
-        grown = self._with_minute(interval, minute)
-        if minute.close_ms < grown.close_ms:
-            self._growing[interval] = grown
-            return None
-        self._growing.pop(interval, None)
-        return replace(grown, is_closed=True)
+        A minute without a price leaves a gap: no candle is made up for it.
+        """
+        done: dict[str, Candle] = {}
+        if self.minute is not None and self.minute.close_ms < boundary_ms:
+            done["1m"] = replace(self.minute, is_closed=True)
+            self.minute = None
+            self.closed_minutes += 1
+        for interval, parent in _PARENTS.items():
+            if parent in done:
+                self._growing[interval] = self._with_part(interval, done[parent])
+            growing = self._growing.get(interval)
+            if growing is not None and growing.close_ms < boundary_ms:
+                done[interval] = replace(growing, is_closed=True)
+                del self._growing[interval]
+        for interval, candle in done.items():
+            self._closed[interval].append(candle)
+        return list(done.items())
 
-    def _with_minute(self, interval: str, minute: Candle) -> Candle:
+    def _with_part(self, interval: str, part: Candle) -> Candle:
         growing = self._growing.get(interval)
-        if growing is not None and minute.open_ms <= growing.close_ms:
-            return merged(growing, minute)
-        open_ms, close_ms = bounds_ms(interval, minute.open_ms)
-        return replace(minute, open_ms=open_ms, close_ms=close_ms)
+        if growing is not None:
+            return merged(growing, part)
+        open_ms, close_ms = bounds_ms(interval, part.open_ms)
+        return replace(part, open_ms=open_ms, close_ms=close_ms, is_closed=False)
 
     def open_candle(self, interval: str) -> Candle | None:
         """The candle that is still moving; ``None`` before the first price after a close."""
-        if self.minute is None or interval == "1m":
-            return self.minute if interval == "1m" else self._growing.get(interval)
-        return self._with_minute(interval, self.minute)
+        if interval == "1m":
+            return self.minute
+        part = self.open_candle(_PARENTS[interval])
+        return self._growing.get(interval) if part is None else self._with_part(interval, part)
 
     def closed(self, interval: str) -> Iterator[Candle]:
         """Oldest first."""

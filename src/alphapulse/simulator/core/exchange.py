@@ -7,7 +7,7 @@ from alphapulse.domain.money import EXACT
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core import margin
 from alphapulse.simulator.core.account import Account, ApiKey, FeeRates, Wallet
-from alphapulse.simulator.core.candles import HOUR_MS, MINUTE_MS, Candle
+from alphapulse.simulator.core.candles import HOUR_MS, MINUTE_MS
 from alphapulse.simulator.core.clock import MarketClock
 from alphapulse.simulator.core.desk import OrderDesk
 from alphapulse.simulator.core.events import (
@@ -27,7 +27,7 @@ from alphapulse.simulator.core.instrument import (
     atoms_of,
 )
 from alphapulse.simulator.core.maker import LiquidityMaker, MakerSettings
-from alphapulse.simulator.core.market import Market
+from alphapulse.simulator.core.market import Bar, Market
 from alphapulse.simulator.core.order import Order, OrderRequest
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
 from alphapulse.simulator.core.settlement import Settlement
@@ -175,11 +175,25 @@ class Venue:
             self._desk.take(market, side, market.book.best(other)[0], lots)
             self._teller.book(market)
 
-    def set_candle(self, market: Market, candle: Candle) -> None:
-        """Put a recording's minute in place of the market's own; from then on all come from it."""
+    def print_cross(self, market: Market, side: Side, quantity: Decimal) -> None:
+        """A recorded trade: exactly at the driver's price, past the book."""
+        lots = market.instrument.lots(quantity)
+        if lots and market.reference_price is not None:
+            ticks = market.instrument.ticks(market.reference_price)
+            printed = market.print_trades(side, [(ticks, lots, 0)], 0, self.clock.now_ms())
+            self._teller.trades(market, *printed)
+
+    def record_minute(self, market: Market, bar: Bar) -> None:
+        """Put a recording's minute, as far as it is known, in place of the market's own candle.
+
+        From then on all candles of the market are the recording's; trades do not change them.
+        """
         self.advance()
-        market.is_recorded = True
-        market.candles.set_minute(candle)
+        market.record_minute(bar)
+
+    def backfill(self, market: Market, bars: Iterable[Bar]) -> None:
+        """Give a market a past, oldest first, before anybody looks; nothing is told."""
+        market.backfill(bars)
 
     def mark_price(self, instrument: Instrument) -> Decimal:
         return self._markets[instrument.key].mark_price
@@ -378,7 +392,7 @@ class Venue:
 
     def _close_minute(self, boundary_ms: int) -> None:
         for market in self._markets.values():
-            for interval, candle in market.candles.close_minute():
+            for interval, candle in market.candles.close_until(boundary_ms):
                 self._feed.emit(CandleClosed(boundary_ms, market.instrument, interval, candle))
             market.open_minute(boundary_ms)
         if boundary_ms % FUNDING_INTERVAL_MS == 0:

@@ -32,6 +32,8 @@ class LiquidityMaker:
         self._instrument = instrument
         self._settings = settings
         self._quotes: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
+        self._grids: dict[Side, range] = {}
+        self._matches_seen = 0
         self._next_id = -1
         self._level_lots = 0
         self._priced_at = Decimal(0)
@@ -53,14 +55,14 @@ class LiquidityMaker:
         """
         bid, ask = self._best(mid)
         step = max(1, self._instrument.ticks(EXACT.multiply(mid, self._settings.step)))
-        self._size(mid, quote_usd)
-        levels = self._settings.levels
-        grid_bid = (bid - 1) // step * step
-        bids = [bid, *(t for t in range(grid_bid, grid_bid - step * (levels - 1), -step) if t > 0)]
-        grid_ask = -(-(ask + 1) // step) * step
-        asks = [ask, *range(grid_ask, grid_ask + step * (levels - 1), step)]
-        self._rest(book, Side.BUY, bids)
-        self._rest(book, Side.SELL, asks)
+        if self._size(mid, quote_usd) or self._matches_seen != book.match_count:
+            self._grids.clear()
+        self._matches_seen = book.match_count
+        behind = step * (self._settings.levels - 1)
+        lower = (bid - 1) // step * step
+        self._rest(book, Side.BUY, bid, range(lower, max(0, lower - behind), -step))
+        upper = (ask // step + 1) * step
+        self._rest(book, Side.SELL, ask, range(upper, upper + behind, step))
 
     def withdraw(self, book: Book) -> None:
         """Take every quote away."""
@@ -68,6 +70,7 @@ class LiquidityMaker:
             for order_id in quotes.values():
                 book.remove(order_id)
             quotes.clear()
+        self._grids.clear()
 
     def _best(self, mid: Decimal) -> tuple[int, int]:
         instrument = self._instrument
@@ -78,25 +81,29 @@ class LiquidityMaker:
         bid = max(1, middle - half)
         return bid, max(bid + 1, middle + half)
 
-    def _size(self, mid: Decimal, quote_usd: Decimal) -> None:
+    def _size(self, mid: Decimal, quote_usd: Decimal) -> bool:
         """Sizes follow the price, but only when it has gone far: else every level would change."""
         if self._priced_at and abs(mid - self._priced_at) * 10 < self._priced_at:
-            return
+            return False
         self._priced_at = mid
         units = EXACT.divide(self._settings.level_notional_usd, EXACT.multiply(mid, quote_usd))
         self._level_lots = max(2, self._instrument.lots(units))
+        return True
 
-    def _rest(self, book: Book, side: Side, wanted: list[int]) -> None:
+    def _rest(self, book: Book, side: Side, best: int, grid: range) -> None:
         quotes = self._quotes[side]
-        keep = set(wanted)
-        for ticks in [t for t in quotes if t not in keep]:
+        is_grid_known = self._grids.get(side) == grid
+        self._grids[side] = grid
+        for ticks in [t for t in quotes if t != best and t not in grid]:
             book.remove(quotes.pop(ticks))
-        for ticks in wanted:
-            # Knuth's multiplicative hash: sizes differ from level to level and never flicker.
-            lots = self._level_lots // 2 + ticks * 2654435761 % (self._level_lots + 1)
-            self._top_up(book, side, ticks, max(1, lots))
+        self._top_up(book, side, best)
+        if not is_grid_known:
+            for ticks in grid:
+                self._top_up(book, side, ticks)
 
-    def _top_up(self, book: Book, side: Side, ticks: int, lots: int) -> None:
+    def _top_up(self, book: Book, side: Side, ticks: int) -> None:
+        # Knuth's multiplicative hash: sizes differ from level to level and never flicker.
+        lots = self._level_lots // 2 + ticks * 2654435761 % (self._level_lots + 1)
         quotes = self._quotes[side]
         resting = book.lots_of(quotes[ticks]) if ticks in quotes else 0
         if resting == 0:

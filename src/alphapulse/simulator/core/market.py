@@ -1,9 +1,11 @@
 """Market: one instrument's book, tape, candles and day statistics."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+
+import msgspec
 
 from alphapulse.domain.money import EXACT
 from alphapulse.domain.order import Side
@@ -22,6 +24,9 @@ from alphapulse.simulator.core.instrument import Instrument, MarketStatus, amoun
 
 # A REST page is 1000; a few pages of each busy market.
 TRADES_KEPT = 5_000
+
+# How many trades a minute of a made-up past claims to have had.
+BACKFILL_TRADES = 120
 
 DEFAULT_FUNDING_RATE = Decimal("0.0001")
 """The real venues' interest part, paid when the premium is inside its band."""
@@ -51,6 +56,18 @@ class AggregateTrade:
     first_trade_id: int
     last_trade_id: int
     at_ms: int
+
+
+class Bar(msgspec.Struct, frozen=True, gc=False):
+    """One minute of a recording or of a made-up past, or as much of it as has gone by."""
+
+    open_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +214,34 @@ class Market:
         else:
             self.candles.set_minute(merged(minute, one))
 
+    def record_minute(self, bar: Bar) -> None:
+        """Take the open minute from a recording."""
+        self.is_recorded = True
+        minute = self.candles.minute
+        is_same = minute is not None and minute.open_ms == bar.open_ms
+        first_id = minute.first_trade_id if minute is not None and is_same else self._trade_id
+        self.candles.set_minute(_candle(bar, max(1, first_id), self._trade_id))
+
+    def backfill(self, bars: Iterable[Bar]) -> None:
+        """Close each bar, put on the grid, as a minute of the past."""
+        for bar in bars:
+            first_id = self._trade_id + 1
+            self._trade_id += BACKFILL_TRADES
+            self.candles.set_minute(_candle(self._on_grid(bar), first_id, self._trade_id))
+            self.candles.close_until(bar.open_ms + MINUTE_MS)
+
+    def _on_grid(self, bar: Bar) -> Bar:
+        grid = self.instrument
+        return Bar(
+            bar.open_ms,
+            grid.price(grid.ticks(bar.open)),
+            grid.price(grid.ticks(bar.high)),
+            grid.price(grid.ticks(bar.low)),
+            grid.price(grid.ticks(bar.close)),
+            grid.quantity(grid.lots(bar.volume)),
+            bar.quote_volume,
+        )
+
     def open_minute(self, at_ms: int) -> None:
         """Begin a minute at the last price; a recording brings its own candles."""
         price = self.last_price
@@ -241,3 +286,23 @@ class Market:
         if whole is None or not whole.volume:
             return self.last_price
         return EXACT.divide(whole.quote_volume, whole.volume)
+
+
+def _candle(bar: Bar, first_id: int, last_id: int) -> Candle:
+    half = Decimal("0.5")  # Recordings do not say who took; neither side is the best guess.
+    return Candle(
+        open_ms=bar.open_ms,
+        close_ms=bar.open_ms + MINUTE_MS - 1,
+        open=bar.open,
+        high=bar.high,
+        low=bar.low,
+        close=bar.close,
+        volume=bar.volume,
+        quote_volume=bar.quote_volume,
+        trades=last_id - first_id + 1,
+        taker_volume=bar.volume * half,
+        taker_quote_volume=bar.quote_volume * half,
+        first_trade_id=first_id,
+        last_trade_id=last_id,
+        is_closed=False,
+    )
