@@ -231,9 +231,10 @@ class BinanceDecoder:
         # One price is nearly always one object, so identity tells without comparing decimals.
         if bid is ticker.bid and ask is ticker.ask and not quote.is_due(received_at):
             return
-        # The venue gives this frame no time, so ours stands in.
+        # The venue gives this frame no time, so ours stands in unless it lags behind the venue's.
+        occurred_at = received_at if received_at > ticker.occurred_at else ticker.occurred_at
         quote.ticker = ticker = replace(
-            ticker, bid=bid, ask=ask, occurred_at=received_at, received_at=received_at
+            ticker, bid=bid, ask=ask, occurred_at=occurred_at, received_at=received_at
         )
         self._sink.on_ticker(ticker)
 
