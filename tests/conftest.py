@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.fixtures.clock",
     "tests.fixtures.streams",
     "tests.fixtures.database",
+    "tests.fixtures.simulator",
 ]

@@ -37,8 +37,7 @@ ApplyWorldFault = Callable[[faults.WorldFault, Occasion], None]
 class SimulatorServer:
     """Serves faces until stopped. Belongs to the loop it was started on.
 
-    ``control`` routes are served beside the venues; ``apply`` changes the world for those faults
-    that do; ``seed`` fixes the tails of latencies.
+    ``apply`` changes the world for those faults that do; ``seed`` fixes the tails of latencies.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class SimulatorServer:
         script: FaultScript,
         *,
         apply: ApplyWorldFault,
-        control: Iterable[web.RouteDef] = (),
         seed: int = 0,
     ) -> None:
         self._faces = {host: face for face in faces for host in face.hosts}
@@ -58,18 +56,21 @@ class SimulatorServer:
         self._venue_of: dict[asyncio.BaseTransport, str] = {}
         self._wires: set[Wire] = set()
         self._stopping = asyncio.Event()
-        app = web.Application(client_max_size=BODY_BYTES_MAX)
-        app.add_routes(control)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._app = web.Application(client_max_size=BODY_BYTES_MAX)
         # A handler that waits out a fault must end when its client goes.
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
+            self._app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
         )
+
+    def add_routes(self, routes: Iterable[web.AbstractRouteDef]) -> None:
+        """Serve something beside the venues; before `start`."""
+        self._app.add_routes(routes)
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; the port, which is a free one when 0 was asked. Once more with ``tls`` to serve
         both."""
         if self._runner.server is None:
+            self._app.router.add_route("*", "/{path:.*}", self._handle)
             await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=tls)
         await site.start()
@@ -97,6 +98,11 @@ class SimulatorServer:
 
     def is_stopped(self, venue: str) -> bool:
         return venue in self._stopped_venues
+
+    async def drained(self) -> None:
+        """Return when every stream's reader has caught up."""
+        for wire in tuple(self._wires):
+            await wire.drained()
 
     @property
     def stream_count(self) -> int:

@@ -39,6 +39,8 @@ class Wire:
         self._outbox: deque[bytes] = deque()
         self._outbox_bytes = 0
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._closing: tuple[int, str] | None = None
         self._is_frozen = False
         self._pings_unanswered = 0
@@ -56,6 +58,8 @@ class Wire:
             finally:
                 for helper in helpers:
                     helper.cancel()
+                self._closing = self._closing or (1000, "")
+                self._idle.set()
         return self._socket
 
     def send(self, frame: bytes, *, topic: str = "", symbol: str | None = None) -> None:
@@ -67,6 +71,10 @@ class Wire:
         """See `Socket.close`."""
         self._closing = self._closing or (code, reason)
         self._wake.set()
+
+    async def drained(self) -> None:
+        """Return when everything queued has been handed to the socket, or it is gone."""
+        await self._idle.wait()
 
     def abort(self) -> None:
         """End the connection without a word."""
@@ -116,6 +124,7 @@ class Wire:
         self._outbox_bytes += len(frame)
         if self._outbox_bytes > OUTBOX_BYTES:
             self.abort()
+        self._idle.clear()
         self._wake.set()
 
     async def _write(self) -> None:
@@ -127,6 +136,7 @@ class Wire:
                     frame = self._outbox.popleft()
                     await self._socket.send_frame(frame, WSMsgType.TEXT)
                     self._outbox_bytes -= len(frame)
+                self._idle.set()
                 if self._closing is not None:
                     code, reason = self._closing
                     await self._socket.close(code=code, message=reason.encode())

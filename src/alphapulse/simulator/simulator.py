@@ -1,0 +1,247 @@
+"""Simulator: the whole simulated exchange in one object, for demos, paper trading and tests."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Self
+
+from alphapulse.domain.clock import Clock
+from alphapulse.runtime.clock import SystemClock
+from alphapulse.simulator.control import ControlApi
+from alphapulse.simulator.core.account import ApiKey
+from alphapulse.simulator.core.candles import DAY_MS
+from alphapulse.simulator.core.clock import (
+    AuthClock,
+    MarketClock,
+    RealMarketClock,
+    VirtualMarketClock,
+)
+from alphapulse.simulator.core.exchange import Venue
+from alphapulse.simulator.core.instrument import Instrument
+from alphapulse.simulator.core.listing import (
+    linear_instruments,
+    recorded_instrument,
+    spot_instruments,
+)
+from alphapulse.simulator.drivers.candles import CandleReplay, grid_of, read_candles
+from alphapulse.simulator.drivers.conductor import Conductor
+from alphapulse.simulator.drivers.frames import FrameReplay
+from alphapulse.simulator.drivers.generator import PriceGenerator
+from alphapulse.simulator.drivers.step import Driver
+from alphapulse.simulator.faults import Fault, FaultScript
+from alphapulse.simulator.history import History, PastClock, rest_open_orders
+from alphapulse.simulator.server import SimulatorServer
+from alphapulse.simulator.settings import (
+    CandleReplaySettings,
+    FrameReplaySettings,
+    GeneratorSettings,
+    SimulatedAccountSettings,
+    SimulatorSettings,
+)
+from alphapulse.simulator.tls import LocalAuthority
+from alphapulse.simulator.venues.bybit.face import BybitFace
+from alphapulse.simulator.venues.bybit.limits import RateLimits
+from alphapulse.simulator.world import Books, SimulatedAccount, World
+
+
+class Simulator:
+    """Real sockets, fake money. Made by `running`; everything in it belongs to that loop.
+
+    ``faults`` is the fault script, ``world`` everything that can be read or done by hand.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        faults: FaultScript,
+        server: SimulatorServer,
+        conductor: Conductor,
+        authority: LocalAuthority | None,
+    ) -> None:
+        self.world = world
+        self.faults = faults
+        self.authority = authority
+        self._server = server
+        self._conductor = conductor
+        self._host = ""
+        self.port = 0
+        self.tls_port: int | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls,
+        settings: SimulatorSettings | None = None,
+        *,
+        clock: Clock | None = None,
+        faults: Iterable[Fault] = (),
+    ) -> AsyncIterator[Self]:
+        """Serve until the block ends; then every connection is dropped and no task is left."""
+        settings = settings or SimulatorSettings()
+        simulator = cls._build(settings, clock or SystemClock(), faults)
+        play = asyncio.create_task(simulator._conductor.run(), name="simulator-conductor")
+        try:
+            await simulator._listen(settings)
+            yield simulator
+        finally:
+            await simulator._server.stop()
+            play.cancel()
+            with suppress(asyncio.CancelledError):
+                await play
+
+    @property
+    def url(self) -> str:
+        """Where clients put the venue's host and path: ``{url}/api.bybit.com/v5/market/time``."""
+        return f"http://{self._host}:{self.port}"
+
+    @property
+    def accounts(self) -> tuple[SimulatedAccount, ...]:
+        """Every account with its key, in the order of the settings."""
+        return self.world.accounts
+
+    def account(self, label: str) -> SimulatedAccount:
+        """One account.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for account in self.accounts:
+            if account.label == label:
+                return account
+        raise KeyError(label)
+
+    def books(self, label: str) -> Books:
+        """Exactly what an account has now, and every price of its venue."""
+        return self.world.books(label)
+
+    @property
+    def orders_seen(self) -> int:
+        """Orders that any venue accepted."""
+        return self.world.orders_seen
+
+    @property
+    def stream_count(self) -> int:
+        """Open WebSockets."""
+        return self._server.stream_count
+
+    def stop_venue(self, venue: str) -> None:
+        """The venue is gone: connections are aborted, new ones cut without an answer."""
+        self._server.stop_venue(venue)
+
+    def start_venue(self, venue: str) -> None:
+        """The venue is back, as if it had never been away; the market went on meanwhile."""
+        self._server.start_venue(venue)
+
+    def pause(self) -> None:
+        """Let prices stand still; orders, streams and the pulse go on."""
+        self._conductor.pause()
+
+    def resume(self) -> None:
+        """Let prices move again."""
+        self._conductor.resume()
+
+    @classmethod
+    def _build(cls, settings: SimulatorSettings, clock: Clock, faults: Iterable[Fault]) -> Self:
+        """Make everything, start nothing."""
+        driver, recorded = _driver(settings, clock)
+        virtual = _virtual_clock(settings, driver)
+        live: MarketClock = virtual or RealMarketClock(clock)
+        past = PastClock(live, live.now_ms() - settings.history_days * DAY_MS)
+        venues = {
+            "binance": Venue("binance", (*spot_instruments(), *recorded), past),
+            "bybit": Venue("bybit", (*spot_instruments(), *linear_instruments(), *recorded), past),
+        }
+        auth_clocks = {name: AuthClock(clock) for name in venues}
+        world = World(venues, auth_clocks)
+        for account in settings.accounts:
+            _open_account(world, account, past.now_ms())
+        has_history = settings.history_days > 0 and isinstance(settings.driver, GeneratorSettings)
+        if has_history:
+            positions = {account.label: account.positions for account in settings.accounts}
+            history = History(tuple(venues.values()), positions, settings.seed)
+            history.play(past, past.now_ms(), live.now_ms())
+        past.arrive()
+        script = FaultScript(settings.seed, faults)
+        limits = RateLimits(is_enforced=settings.enforce_limits)
+        faces = (BybitFace(venues["bybit"], auth_clocks["bybit"], limits),)
+        server = SimulatorServer(faces, script, apply=world.apply, seed=settings.seed)
+        conductor = Conductor(
+            tuple(venues.values()),
+            driver,
+            clock,
+            market_clock=virtual,
+            speed=settings.speed,
+            drained=server.drained,
+        )
+        conductor.step()
+        if has_history:
+            for venue in venues.values():
+                for one in venue.accounts.values():
+                    rest_open_orders(venue, one, settings.seed)
+        if settings.is_paused:
+            conductor.pause()
+        server.add_routes(ControlApi(world, script, server, conductor).routes)
+        hosts = [host for face in faces for host in face.hosts]
+        authority = None
+        if settings.tls_port is not None:
+            authority = LocalAuthority.create(hosts, clock.now())
+        return cls(world, script, server, conductor, authority)
+
+    async def _listen(self, settings: SimulatorSettings) -> None:
+        self._host = settings.host
+        self.port = await self._server.start(settings.host, settings.port)
+        if self.authority is not None and settings.tls_port is not None:
+            self.tls_port = await self._server.start(
+                settings.host, settings.tls_port, self.authority.server
+            )
+
+
+def _driver(settings: SimulatorSettings, clock: Clock) -> tuple[Driver, tuple[Instrument, ...]]:
+    """Where prices come from, and what must be listed for it besides the usual."""
+    listed = {one.unified for one in (*spot_instruments(), *linear_instruments())}
+    match settings.driver:
+        case CandleReplaySettings(files=files):
+            recordings = {symbol: read_candles(path) for symbol, path in files.items()}
+            unlisted = [
+                recorded_instrument(symbol, grid_of(candles))
+                for symbol, candles in recordings.items()
+                if symbol not in listed
+            ]
+            return CandleReplay(recordings), tuple(unlisted)
+        case FrameReplaySettings(file=file, symbol=symbol):
+            return FrameReplay(file, symbol), ()
+        case GeneratorSettings(history_minutes=minutes):
+            start_ms = RealMarketClock(clock).now_ms()
+            generator = PriceGenerator(settings.seed, start_ms, history_minutes=minutes)
+            return generator, ()
+
+
+def _virtual_clock(settings: SimulatorSettings, driver: Driver) -> VirtualMarketClock | None:
+    """``None`` when the market lives in real time."""
+    is_live = isinstance(settings.driver, GeneratorSettings) and settings.speed == 1
+    return None if is_live else VirtualMarketClock(driver.start_ms)
+
+
+def _open_account(world: World, settings: SimulatedAccountSettings, now_ms: int) -> None:
+    venue = world.venues[settings.venue]
+    venue.open_account(
+        settings.label, settings.deposits, label=settings.label, fee_asset=settings.fee_asset
+    )
+    # Recognizable wherever one turns up: it cannot be a real key.
+    api_key = settings.api_key or f"sim-{settings.label}-{secrets.token_hex(8)}"
+    api_secret = (
+        settings.api_secret.get_secret_value()
+        if settings.api_secret
+        else f"sim-secret-{secrets.token_hex(16)}"
+    )
+    key = ApiKey(
+        key=api_key,
+        secret=api_secret,
+        account_id=settings.label,
+        label=settings.label,
+        created_ms=now_ms,
+        can_trade=settings.can_trade,
+        can_withdraw=settings.can_withdraw,
+    )
+    world.add(SimulatedAccount(settings.venue, settings.label, api_key, api_secret), key)

@@ -1,0 +1,241 @@
+"""World: the simulated venues and their accounts, and the hands that may reach into them.
+
+What a test or a person does to the market from outside, and what is exactly true in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from alphapulse.domain.order import Side
+from alphapulse.simulator import faults
+from alphapulse.simulator.core.account import Account, ApiKey
+from alphapulse.simulator.core.clock import AuthClock
+from alphapulse.simulator.core.exchange import Venue
+from alphapulse.simulator.core.instrument import Category, MarketStatus
+from alphapulse.simulator.core.market import Market
+from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest
+from alphapulse.simulator.faults import Occasion
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedAccount:
+    """What a client needs to connect; fake."""
+
+    venue: str
+    label: str
+    api_key: str
+    api_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetBook:
+    """In units of the asset."""
+
+    free: Decimal
+    locked: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        return self.free + self.locked
+
+
+@dataclass(frozen=True, slots=True)
+class PositionBook:
+    """``quantity`` is signed; prices and profit in the settle asset."""
+
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal
+    mark_price: Decimal
+    unrealized_pnl: Decimal
+    leverage: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """``mark`` is ``None`` on spot; ``last`` is the driver's price before the first trade."""
+
+    last: Decimal
+    bid: Decimal | None
+    ask: Decimal | None
+    mark: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Exactly what one account has, to recompute a portfolio from. Keys: asset, unified symbol."""
+
+    venue: str
+    account: str
+    balances: dict[str, AssetBook]
+    positions: tuple[PositionBook, ...]
+    open_orders: int
+    fills: int
+    prices: dict[str, PriceBook]
+
+
+class World:
+    """Every call takes effect at once, and is told to the streams as the venue would tell it.
+
+    Raises:
+        KeyError: no such venue, account or symbol.
+        Refused: what the core does not allow.
+    """
+
+    def __init__(self, venues: Mapping[str, Venue], auth_clocks: Mapping[str, AuthClock]) -> None:
+        self.venues = venues
+        self._auth_clocks = auth_clocks
+        self._accounts: dict[str, SimulatedAccount] = {}
+
+    @property
+    def accounts(self) -> tuple[SimulatedAccount, ...]:
+        return tuple(self._accounts.values())
+
+    def add(self, account: SimulatedAccount, key: ApiKey) -> None:
+        """Let ``key`` open an account that the venue already has."""
+        self._accounts[account.label] = account
+        self.venues[account.venue].add_key(key)
+
+    def market(self, venue: str, symbol: str) -> Market:
+        """By unified symbol: ``BTC/USDT``, ``BTC/USDT:USDT``."""
+        market = self.venues[venue].find_market(symbol)
+        if market is None:
+            raise KeyError(symbol)
+        return market
+
+    def books(self, label: str) -> Books:
+        """What an account has at this moment, with the prices of its venue."""
+        simulated = self._accounts[label]
+        venue = self.venues[simulated.venue]
+        account = venue.accounts[label]
+        wallet = account.wallet
+        return Books(
+            venue=venue.name,
+            account=label,
+            balances={
+                asset: AssetBook(wallet.free(asset), wallet.locked(asset))
+                for asset in wallet.assets
+                if wallet[asset].total
+            },
+            positions=tuple(_position(venue, account, name) for name in account.positions),
+            open_orders=len(account.open_orders),
+            fills=len(account.fills),
+            prices=self.prices(venue.name),
+        )
+
+    def prices(self, venue: str) -> dict[str, PriceBook]:
+        """Every market that has a price."""
+        return {
+            market.instrument.unified: _price(market, market.last_price)
+            for market in self.venues[venue].markets.values()
+            if market.last_price is not None
+        }
+
+    @property
+    def orders_seen(self) -> int:
+        """Orders of all accounts that any venue ever accepted and still knows."""
+        return sum(
+            len(account.orders_by_id)
+            for venue in self.venues.values()
+            for account in venue.accounts.values()
+        )
+
+    def deposit(self, label: str, asset: str, amount: Decimal) -> None:
+        """Money from outside; a negative amount is a withdrawal."""
+        venue, account = self._account(label)
+        venue.deposit(account, asset, amount)
+
+    def trade(self, label: str, symbol: str, side: Side, quantity: Decimal) -> Order:
+        """A market order by hand, from another client of the same account."""
+        venue, account = self._account(label)
+        request = OrderRequest(side=side, kind=OrderKind.MARKET, quantity=quantity)
+        return venue.place(account, self.market(venue.name, symbol), request)
+
+    def set_price(self, venue: str, symbol: str, price: Decimal) -> None:
+        """Move one market; a running driver moves it back."""
+        self.venues[venue].set_price(self.market(venue, symbol), price)
+
+    def set_status(self, venue: str, symbol: str, status: MarketStatus) -> None:
+        """Halt, resume or delist one market."""
+        self.venues[venue].set_status(self.market(venue, symbol), status)
+
+    def settle_funding(self, venue: str) -> None:
+        """Charge one funding of every perpetual now."""
+        for (category, _), market in self.venues[venue].markets.items():
+            if category is Category.LINEAR and market.reference_price is not None:
+                self.venues[venue].settle_funding(market)
+
+    def skew_clock(self, venue: str, offset_ms: int) -> None:
+        """Let the venue's clock be off; positive is ahead."""
+        self._auth_clocks[venue].skew_ms = offset_ms
+
+    def revoke_key(self, label: str) -> None:
+        """The account's key stops existing."""
+        account = self._accounts[label]
+        self.venues[account.venue].revoke_key(account.api_key)
+
+    def permit(
+        self,
+        label: str,
+        *,
+        read: bool | None = None,
+        trade: bool | None = None,
+        withdraw: bool | None = None,
+        ip_refused: bool | None = None,
+    ) -> None:
+        """Change what the account's key may do; ``None`` leaves a permission as it is."""
+        account = self._accounts[label]
+        key = self.venues[account.venue].key(account.api_key)
+        if key is None:
+            raise KeyError(label)
+        key.can_read = key.can_read if read is None else read
+        key.can_trade = key.can_trade if trade is None else trade
+        key.can_withdraw = key.can_withdraw if withdraw is None else withdraw
+        key.is_ip_refused = key.is_ip_refused if ip_refused is None else ip_refused
+
+    def apply(self, fault: faults.WorldFault, occasion: Occasion) -> None:
+        """Do what a fault of the script does to the world, to whom the occasion is about."""
+        match fault:
+            case faults.SkewedClock():
+                self.skew_clock(occasion.venue, round(fault.offset_s * 1000))
+            case faults.HaltedSymbol():
+                status = MarketStatus.DELISTED if fault.delisted else MarketStatus.HALT
+                for market in self._named(occasion.venue, fault.symbol):
+                    self.venues[occasion.venue].set_status(market, status)
+            case faults.RevokedKey() if occasion.account in self._accounts:
+                self.revoke_key(occasion.account)
+            case faults.WithdrawalPermission() if occasion.account in self._accounts:
+                self.permit(occasion.account, withdraw=True)
+
+    def _named(self, venue: str, name: str) -> list[Market]:
+        return [m for (_, known), m in self.venues[venue].markets.items() if known == name]
+
+    def _account(self, label: str) -> tuple[Venue, Account]:
+        venue = self.venues[self._accounts[label].venue]
+        return venue, venue.accounts[label]
+
+
+def _position(venue: Venue, account: Account, name: str) -> PositionBook:
+    position = account.positions[name]
+    mark = venue.mark_price(position.instrument)
+    return PositionBook(
+        symbol=position.instrument.unified,
+        quantity=position.quantity,
+        entry_price=position.entry_price,
+        mark_price=mark,
+        unrealized_pnl=position.unrealized_pnl(mark),
+        leverage=account.leverage_of(name),
+    )
+
+
+def _price(market: Market, last: Decimal | None) -> PriceBook:
+    bid, _ = market.book.best(Side.BUY)
+    ask, _ = market.book.best(Side.SELL)
+    is_spot = market.instrument.category is Category.SPOT
+    return PriceBook(
+        last=last or Decimal(0),
+        bid=market.instrument.price(bid) if bid else None,
+        ask=market.instrument.price(ask) if ask else None,
+        mark=None if is_spot else market.mark_price,
+    )

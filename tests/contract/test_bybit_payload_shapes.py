@@ -1,0 +1,231 @@
+"""What the simulated Bybit sends has the keys and types that were recorded from the real one."""
+
+import json
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alphapulse.domain.order import Side
+from alphapulse.simulator.simulator import Simulator
+from tests.plain_bybit import PlainBybit, plain_bybit
+
+Json = Any
+Fetch = Callable[[PlainBybit], Awaitable[Json]]
+
+LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
+
+
+def payload(name: str) -> Json:
+    """A recorded message; the recordings lie in ``shared/data`` beside the repository."""
+    for folder in Path(__file__).resolve().parents:
+        path = folder / "shared" / "data" / "payloads" / "bybit" / f"{name}.json"
+        if path.exists():
+            return json.loads(path.read_text())
+    raise FileNotFoundError(f"no recorded payload {name}: ../shared/data is missing")
+
+
+def differences(recorded: Json, sent: Json, extra: frozenset[str], at: str = "") -> list[str]:
+    """Where what was sent lacks a recorded key, adds an undocumented one, or has another type.
+
+    A recorded ``null`` stands for any type. Of the rows of a recorded list a key is required when
+    all of them have it.
+    """
+    if recorded is None:
+        return []
+    if type(recorded) is not type(sent):
+        return [f"{at}: recorded {type(recorded).__name__}, sent {type(sent).__name__}"]
+    if isinstance(recorded, dict):
+        return _of_objects([recorded], sent, extra, at)
+    if isinstance(recorded, list):
+        return _of_lists(recorded, sent, extra, at)
+    return []
+
+
+def _of_lists(recorded: list[Json], sent: list[Json], extra: frozenset[str], at: str) -> list[str]:
+    if not recorded:
+        return []
+    if not sent:
+        # An empty list of rows would agree with anything; an empty side or permission is a fact.
+        return [f"{at}: nothing sent"] if at.endswith((".list", ".data")) else []
+    if all(isinstance(row, dict) for row in recorded):
+        return [
+            d for i, row in enumerate(sent) for d in _of_objects(recorded, row, extra, f"{at}[{i}]")
+        ]
+    return [
+        d for i, row in enumerate(sent) for d in differences(recorded[0], row, extra, f"{at}[{i}]")
+    ]
+
+
+def _of_objects(rows: list[Json], sent: Json, extra: frozenset[str], at: str) -> list[str]:
+    required = set.intersection(*(set(row) for row in rows))
+    known = {key: row[key] for row in rows for key in row if row[key] is not None}
+    missing = [f"{at}.{key}: missing" for key in sorted(required - set(sent))]
+    added = [f"{at}.{key}: not recorded" for key in sorted(set(sent) - set().union(*rows) - extra)]
+    inner = [
+        d
+        for key in sent
+        if key in known
+        for d in differences(known[key], sent[key], extra, f"{at}.{key}")
+    ]
+    return missing + added + inner
+
+
+# Fields that the venue's documentation (2026-11) names and these recordings do not have.
+DOCUMENTED = {
+    "http_get_executions": {"execPnl"},
+    "http_get_orders_realtime": {"cumFeeDetail", "marketUnit", "createType"},
+    "http_get_orders_history": {"cumFeeDetail", "marketUnit", "createType"},
+    "http_get_instruments_spot": {
+        *("stTag", "symbolType", "riskParameters", "maxLimitOrderQty", "maxMarketOrderQty"),
+    },
+    "http_get_instruments_linear": {
+        *("symbolType", "copyTrading", "upperFundingRate", "lowerFundingRate", "isPreListing"),
+        *("preListingInfo", "displayName", "riskParameters"),
+    },
+    "http_get_positions": {"positionIMByMp", "positionMMByMp", "sessionAvgPrice"},
+    "http_get_wallet_balance": {"spotHedgingQty"},
+    "http_get_trades_recent": {"isRPITrade", "seq"},
+    "ws_account_execution": {"feeCurrency", "createType", "execPnl"},
+    "ws_account_order": {"cumFeeDetail", "marketUnit", "isLeverage"},
+    "ws_account_wallet": {
+        *("accountType", "totalPerpUPL", "usdValue", "locked", "spotHedgingQty", "unrealisedPnl"),
+        *("cumRealisedPnl", "bonus", "collateralSwitch", "marginCollateral"),
+    },
+    "ws_orderbook_snapshot": {"cts"},
+    "ws_orderbook_delta": {"cts"},
+    "ws_public_trade": {"L", "RPI", "seq"},
+    "ws_ticker_linear": set[str](),
+}
+
+
+def documented(name: str) -> frozenset[str]:
+    """Every envelope has these three, though some recordings were cut."""
+    return frozenset(DOCUMENTED.get(name, ())) | {"retExtInfo", "time", "category"}
+
+
+REST: dict[str, Fetch] = {
+    "http_get_account_info": lambda c: c.get("/v5/account/info"),
+    "http_get_executions": lambda c: c.get("/v5/execution/list", category="linear"),
+    "http_get_fee_rate": lambda c: c.get("/v5/account/fee-rate", category="linear"),
+    "http_get_funding_history": lambda c: c.public("/v5/market/funding/history", **LINEAR),
+    "http_get_instruments_linear": lambda c: c.public(
+        "/v5/market/instruments-info", category="linear"
+    ),
+    "http_get_instruments_spot": lambda c: c.public("/v5/market/instruments-info", category="spot"),
+    "http_get_klines_linear": lambda c: c.public("/v5/market/kline", interval=1, **LINEAR),
+    "http_get_orderbook": lambda c: c.public("/v5/market/orderbook", **LINEAR),
+    "http_get_orders_history": lambda c: c.get("/v5/order/history", category="linear"),
+    "http_get_orders_realtime": lambda c: c.get("/v5/order/realtime", **LINEAR),
+    "http_get_positions": lambda c: c.get(
+        "/v5/position/list", category="linear", settleCoin="USDT"
+    ),
+    "http_get_trades_recent": lambda c: c.public("/v5/market/recent-trade", **LINEAR),
+    "http_get_user_query_api": lambda c: c.get("/v5/user/query-api"),
+    "http_get_wallet_balance": lambda c: c.get("/v5/account/wallet-balance", accountType="UNIFIED"),
+}
+
+
+async def rest_something(client: PlainBybit, side: str = "Buy") -> Json:
+    """A contract order that stays open."""
+    return await client.post(
+        "/v5/order/create",
+        category="linear",
+        symbol="BTCUSDT",
+        side=side,
+        orderType="Limit",
+        qty="0.01",
+        price="60000",
+        orderLinkId="shape-1",
+    )
+
+
+@pytest.mark.parametrize("name", REST)
+async def test_rest_answer_has_the_recorded_shape(name: str, simulator: Simulator) -> None:
+    world = simulator.world
+    world.trade("bybit-unified", "BTC/USDT:USDT", Side.BUY, Decimal("0.01"))
+    world.settle_funding("bybit")
+    async with plain_bybit(simulator) as client:
+        await rest_something(client)
+        sent = await REST[name](client)
+
+    assert sent["retCode"] == 0, sent
+    assert differences(payload(name), sent, documented(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "topic"),
+    [
+        ("ws_account_order", "order"),
+        ("ws_account_execution", "execution"),
+        ("ws_account_position", "position"),
+        ("ws_account_wallet", "wallet"),
+    ],
+)
+async def test_private_frame_has_the_recorded_shape(
+    name: str, topic: str, simulator: Simulator
+) -> None:
+    async with plain_bybit(simulator) as client, client.socket("/v5/private") as socket:
+        await socket.authenticate()
+        await socket.subscribe(topic)
+        simulator.world.trade("bybit-unified", "BTC/USDT:USDT", Side.BUY, Decimal("0.01"))
+        sent = await socket.topic(topic)
+
+    assert differences(payload(name), sent, documented(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "topic", "kind"),
+    [
+        ("ws_ticker_linear", "tickers.BTCUSDT", "snapshot"),
+        ("ws_orderbook_snapshot", "orderbook.50.BTCUSDT", "snapshot"),
+        ("ws_orderbook_delta", "orderbook.50.BTCUSDT", "delta"),
+        ("ws_public_trade", "publicTrade.BTCUSDT", "snapshot"),
+        ("ws_kline", "kline.1.BTCUSDT", "snapshot"),
+    ],
+)
+async def test_public_frame_has_the_recorded_shape(
+    name: str, topic: str, kind: str, simulator: Simulator
+) -> None:
+    async with plain_bybit(simulator) as client, client.socket("/v5/public/linear") as socket:
+        await socket.subscribe(topic)
+        simulator.world.trade("bybit-unified", "BTC/USDT:USDT", Side.SELL, Decimal("0.01"))
+        sent = await socket.until(lambda m: m.get("topic") == topic and m["type"] == kind)
+
+    assert differences(payload(name), sent, documented(name)) == []
+
+
+async def test_subscription_replies_have_the_recorded_shape(simulator: Simulator) -> None:
+    async with plain_bybit(simulator) as client, client.socket("/v5/public/linear") as socket:
+        accepted = await socket.subscribe("tickers.BTCUSDT")
+        refused = await socket.subscribe("invalid.topic.BTCUSDT")
+
+    assert differences(payload("ws_subscription_ack"), accepted, frozenset()) == []
+    assert differences(payload("ws_subscription_failure"), refused, frozenset({"req_id"})) == []
+    assert (accepted["success"], refused["success"]) == (True, False)
+
+
+async def test_order_reply_of_the_trade_socket_has_the_recorded_shape(simulator: Simulator) -> None:
+    order = {**LINEAR, "side": "Buy", "orderType": "Limit", "qty": "0.01", "price": "60000"}
+    async with plain_bybit(simulator) as client, client.socket("/v5/trade") as socket:
+        assert (await socket.authenticate())["retCode"] == 0
+        await socket.send({"op": "order.create", "reqId": "r-1", "header": {}, "args": [order]})
+        sent = await socket.receive()
+
+    extra = frozenset({"retExtInfo", "header"})
+    assert differences(payload("ws_order_response"), sent, extra) == []
+    assert sent["reqId"] == "r-1"
+
+
+def test_differences_are_found() -> None:
+    recorded = {"a": "1", "b": [{"x": 1, "y": None}, {"x": 2}], "c": True}
+
+    assert differences(recorded, {"a": "2", "b": [{"x": 3}], "c": False}, frozenset()) == []
+    assert differences(recorded, {"a": 2, "b": [{"z": "3"}]}, frozenset()) == [
+        ".c: missing",
+        ".a: recorded str, sent int",
+        ".b[0].x: missing",
+        ".b[0].z: not recorded",
+    ]
