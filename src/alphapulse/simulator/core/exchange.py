@@ -153,9 +153,8 @@ class Venue:
     def set_price(self, market: Market, price: Decimal) -> None:
         """Move the market's middle to ``price``: quotes follow, and trade with whom they meet."""
         self.advance()
-        is_first = market.reference_price is None
         market.reference_price = price
-        if is_first:
+        if market.candles.minute is None:
             market.open_minute(self.clock.now_ms())
         if market.status is not MarketStatus.TRADING:
             return
