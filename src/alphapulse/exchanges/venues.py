@@ -158,16 +158,24 @@ class VenueProfile:
             message if isinstance(message, str) else "",
         )
 
+    def says_something(self, payload: Any) -> bool:
+        """Whether there is a body in which a refusal can be read."""
+        if self.code_key in self.envelope:
+            return isinstance(payload, Mapping) and self.code_key in payload
+        return bool(payload)
+
     def accepts(self, path: str, payload: Any, *, list_is_good: bool) -> bool:
         """Whether a 2xx answer is one: a broken body must never become data."""
         if not isinstance(payload, dict | list) or payload == {}:
+            return False
+        if not all(key in payload for key in self.envelope):
             return False
         for shape in self.shapes:
             if path.endswith(shape.path):
                 return shape.fits(payload)
         if isinstance(payload, list):
             return self.answers_bare_lists and (list_is_good or bool(payload))
-        return all(key in payload for key in self.envelope)
+        return True
 
 
 ANY_VENUE = (

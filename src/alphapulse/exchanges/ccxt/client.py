@@ -75,6 +75,7 @@ def make_client(
     credentials: Credentials | None,
     *,
     pro: bool = False,
+    layer: type | None = None,
 ) -> Any:
     """A CCXT instance, ready to use, whose REST requests all go through our transport.
 
@@ -83,9 +84,10 @@ def make_client(
         market_type: what ``defaultType`` will be, and which class on venues with several.
         credentials: ``None`` for the public side.
         pro: with the WebSocket methods. It opens sockets of its own: ``await client.close()``.
+        layer: a mixin to lay over the class, where a stream takes messages in CCXT's place.
     """
     ccxt_id = class_id(around.exchange, market_type)
-    client = _guarded(ccxt_id, pro=pro)(_config(ccxt_id, market_type, credentials))
+    client = _guarded(ccxt_id, pro=pro, layer=layer)(_config(ccxt_id, market_type, credentials))
     client.attach(around, profile(ccxt_id), credentials)
     return client
 
@@ -145,11 +147,13 @@ class Guarded:
             raise errors.of_silence(silence, intent=intent, exchange=around.exchange) from None
         self._budget.observe(answer.headers)
         payload = answer.json()
-        self._refuse_by_rule(answer, payload, intent)
-        self._refuse_by_class(answer, payload, intent, url, method, sent_headers, body)
         good = answer.status < 300 and self._profile.accepts(
             urlsplit(url).path, payload, list_is_good=_purpose.get().list_is_good
         )
+        self._refuse_by_rule(answer, payload, intent)
+        # What says nothing at all is no refusal either, though CCXT reads one into it.
+        if good or answer.status >= 300 or self._profile.says_something(payload):
+            self._refuse_by_class(answer, payload, intent, url, method, sent_headers, body)
         if not good:
             raise errors.of_broken_answer(answer, intent=intent, exchange=around.exchange)
         return payload
@@ -211,14 +215,15 @@ class Guarded:
 # What CCXT's parsers raise over a body they did not expect.
 BREAKS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
-_classes: dict[tuple[str, bool], Callable[[dict[str, Any]], Any]] = {}
+_classes: dict[tuple[str, bool, type | None], Callable[[dict[str, Any]], Any]] = {}
 
 
-def _guarded(ccxt_id: str, *, pro: bool) -> Callable[[dict[str, Any]], Any]:
-    key = (ccxt_id, pro)
+def _guarded(ccxt_id: str, *, pro: bool, layer: type | None) -> Callable[[dict[str, Any]], Any]:
+    key = (ccxt_id, pro, layer)
     if key not in _classes:
+        layers = (Guarded,) if layer is None else (layer, Guarded)
         base = loading.exchange_class(ccxt_id, pro=pro)
-        _classes[key] = type(f"Guarded_{ccxt_id}", (Guarded, base), {})
+        _classes[key] = type(f"Guarded_{ccxt_id}", (*layers, base), {})
     return _classes[key]
 
 

@@ -67,7 +67,7 @@ class Answer:
             return None
         try:
             decoded = _JSON.decode(self.body)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested without end
             return None
         return decoded if isinstance(decoded, dict | list) else None
 
