@@ -3,7 +3,52 @@
 No user, account label or symbol is ever a label: they are unbounded, and not the scraper's to know.
 """
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+# Synchronization
+
+SYNC_LAG = Gauge(
+    "alphapulse_sync_lag_seconds",
+    "Age of the oldest last good read of an exchange, by kind.",
+    ["exchange", "kind"],
+)
+SYNC_RUNS = Counter(
+    "alphapulse_sync_runs_total",
+    "Reads of an exchange by the synchronizer, by how they ended: ok or an error code.",
+    ["result"],
+)
+
+# Exchanges
+
+EXCHANGE_REQUESTS = Counter(
+    "alphapulse_exchange_requests_total",
+    "Requests sent to an exchange, by result: ok or the code of the error.",
+    ["exchange", "class"],
+)
+EXCHANGE_BUDGET_USED = Gauge(
+    "alphapulse_exchange_budget_used_ratio",
+    "Largest share of a rate budget in use, per exchange.",
+    ["exchange"],
+)
+CLOCK_OFFSET = Gauge(
+    "alphapulse_clock_offset_seconds",
+    "Clock of an exchange minus ours.",
+    ["exchange"],
+)
+
+# Market data
+
+TICKERS_REFUSED = Counter(
+    "alphapulse_tickers_refused_total",
+    "Market messages that cannot be true and were not taken, by why.",
+    ["reason"],
+)
+CANDLES_STORED = Counter(
+    "alphapulse_candles_stored_total",
+    "Closed candles written to the market database.",
+)
+
+# Threads and loops
 
 EVENT_LOOP_LAG = Histogram(
     "alphapulse_event_loop_lag_seconds",
@@ -16,45 +61,23 @@ EVENT_LOOP_HEARTBEAT = Gauge(
     "When a loop last beat, in Unix time.",
     ["loop"],
 )
-ERRORS = Counter(
-    "alphapulse_errors_total",
-    "Errors handled at an edge, by code.",
-    ["class"],
+MAILBOX_DEPTH = Gauge(
+    "alphapulse_mailbox_depth_events",
+    "Events that wait for their reader.",
+    ["mailbox"],
 )
-SYNC_RUNS = Counter(
-    "alphapulse_sync_runs_total",
-    "Reads of an exchange by the synchronizer, by how they ended: ok or an error code.",
-    ["result"],
+MAILBOX_OVERFLOWS = Counter(
+    "alphapulse_mailbox_overflows_total",
+    "Times a reader was too slow and loaded its state again.",
+    ["mailbox"],
 )
-SYNC_LAG = Gauge(
-    "alphapulse_sync_lag_seconds",
-    "Age of the oldest last good read of an exchange, by kind.",
-    ["exchange", "kind"],
-)
-EXCHANGE_BUDGET_USED = Gauge(
-    "alphapulse_exchange_budget_used_ratio",
-    "Largest share of a rate budget in use, per exchange.",
-    ["exchange"],
-)
-CLOCK_OFFSET = Gauge(
-    "alphapulse_clock_offset_seconds",
-    "Clock of an exchange minus ours.",
-    ["exchange"],
-)
-TICKERS_REFUSED = Counter(
-    "alphapulse_tickers_refused_total",
-    "Market messages that cannot be true and were not taken, by why.",
-    ["reason"],
-)
-CANDLES_STORED = Counter(
-    "alphapulse_candles_stored_total",
-    "Closed candles written to the market database.",
-)
+# API
+
 HTTP_REQUEST = Histogram(
     "alphapulse_http_request_seconds",
     "Time until the answer began, by the route's template.",
     ["route", "method", "status"],
-    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
 )
 WS_CLIENTS = Gauge(
     "alphapulse_ws_clients",
@@ -64,3 +87,17 @@ WS_DROPPED = Counter(
     "alphapulse_ws_dropped_total",
     "Times a WebSocket client was too slow for a channel.",
 )
+
+# Everything
+
+DB_POOL_IN_USE = Gauge(
+    "alphapulse_db_pool_in_use",
+    "Database connections at work.",
+    ["pool"],
+)
+ERRORS = Counter(
+    "alphapulse_errors_total",
+    "Errors handled at an edge, by code.",
+    ["class"],
+)
+BUILD = Info("alphapulse_build", "Which build this is.")
