@@ -17,6 +17,7 @@ from typing import TypeAlias
 from loguru import logger
 
 from alphapulse.domain.events import Event
+from alphapulse.observability import metrics
 
 _Reader: TypeAlias = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
@@ -45,6 +46,8 @@ class Batch:
 class Mailbox:
     """Events on their way to the one loop that takes them.
 
+    ``name`` labels its metrics, so mailboxes are few and named for their readers.
+
     When it is full the state events in it are dropped, because a reload gives them back, and the
     reader is told once. Latest-only events stay, because nothing gives their extremes back; only
     when they alone fill the box do they go as well.
@@ -62,6 +65,7 @@ class Mailbox:
         self._waiting_since_s: float | None = None
         self._has_overflowed = False
         self._reader: _Reader | None = None
+        metrics.MAILBOX_DEPTH.labels(name).set_function(lambda: self.depth)
 
     @property
     def depth(self) -> int:
@@ -103,6 +107,7 @@ class Mailbox:
             self._waiting_since_s = None
             self._has_overflowed = False
         if batch.overflowed:
+            metrics.MAILBOX_OVERFLOWS.labels(self.name).inc()
             logger.bind(mailbox=self.name, capacity_events=self.capacity_events).warning(
                 "mailbox overflowed; its reader loads its state again"
             )

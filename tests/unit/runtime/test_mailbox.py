@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -36,11 +37,15 @@ async def test_take_waits_for_an_event_put_by_another_thread() -> None:
 async def test_a_burst_wakes_the_reader_once(monkeypatch: pytest.MonkeyPatch) -> None:
     mailbox = Mailbox("test", 1000)
     loop = asyncio.get_running_loop()
-    wake_ups = []
+    wake_ups = 0
     real = loop.call_soon_threadsafe
-    monkeypatch.setattr(
-        loop, "call_soon_threadsafe", lambda *args: (wake_ups.append(args), real(*args))[1]
-    )
+
+    def counted(callback: Callable[..., object], *args: object) -> object:
+        nonlocal wake_ups
+        wake_ups += 1
+        return real(callback, *args)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
     reader = asyncio.create_task(mailbox.take())
     await asyncio.sleep(0)
 
@@ -48,7 +53,7 @@ async def test_a_burst_wakes_the_reader_once(monkeypatch: pytest.MonkeyPatch) ->
         mailbox.put(removed(str(number)))
 
     assert len((await reader).events) == 1000
-    assert len(wake_ups) == 1
+    assert wake_ups == 1
 
 
 async def test_a_newer_event_takes_the_newer_place_in_the_line() -> None:

@@ -34,6 +34,10 @@ async def working(
         await worker.stop()
 
 
+def state_of(worker: Worker) -> WorkerState:
+    return worker.state
+
+
 async def thread_name() -> str:
     return threading.current_thread().name
 
@@ -52,11 +56,11 @@ async def test_a_started_worker_runs_its_service_on_a_thread_and_loop_of_its_own
         seen.append((threading.current_thread().name, asyncio.get_running_loop()))
 
     async with working(service) as worker:
-        assert worker.state is WorkerState.RUNNING
+        assert state_of(worker) is WorkerState.RUNNING
         thread = next(t for t in threading.enumerate() if t.name == "alphapulse-test")
         assert not thread.daemon
 
-    assert worker.state is WorkerState.STOPPED
+    assert state_of(worker) is WorkerState.STOPPED
     assert [name for name, _ in seen] == ["alphapulse-test"] * 2
     assert seen[0][1] is seen[1][1] is not asyncio.get_running_loop()
     assert not thread.is_alive()
@@ -73,7 +77,7 @@ async def test_the_main_event_loop_turns_while_a_worker_is_busy_starting_and_sto
 
     worker = Worker("test", slow)
     starting = asyncio.create_task(worker.start())
-    await eventually(lambda: worker.state is WorkerState.STARTING)
+    await eventually(lambda: state_of(worker) is WorkerState.STARTING)
     await asyncio.sleep(0.05)
     assert not starting.done()
     release.set()
@@ -88,16 +92,19 @@ async def test_the_main_event_loop_turns_while_a_worker_is_busy_starting_and_sto
 
 
 async def test_start_raises_what_kept_the_service_from_coming_up_and_leaves_no_thread() -> None:
+    def open_file() -> None:
+        raise NotFound("no such file", path="x")
+
     @asynccontextmanager
     async def broken() -> AsyncIterator[None]:
-        raise NotFound("no such file", path="x")
+        open_file()
         yield
 
     worker = Worker("test", broken)
     with pytest.raises(NotFound):
         await worker.start()
 
-    assert worker.state is WorkerState.FAULTED
+    assert state_of(worker) is WorkerState.FAULTED
     assert worker.error == "NotFound: no such file (path=x)"
 
 
@@ -132,7 +139,7 @@ async def test_canceling_start_takes_the_thread_down_again() -> None:
     with pytest.raises(asyncio.CancelledError):
         await starting
 
-    assert worker.state is WorkerState.STOPPED
+    assert state_of(worker) is WorkerState.STOPPED
 
 
 async def test_a_stopped_worker_starts_again() -> None:
@@ -273,7 +280,7 @@ async def test_a_worker_whose_task_group_fails_is_faulted_with_the_cause() -> No
         with pytest.raises(WorkerStopped):
             await call
         await eventually(lambda: worker.error is not None)
-        assert worker.state is WorkerState.FAULTED
+        assert state_of(worker) is WorkerState.FAULTED
         assert worker.error == "ValueError: bad frame"
         assert worker.health().status == "down"
         assert worker.health().detail == "ValueError: bad frame"
@@ -288,7 +295,7 @@ async def test_a_worker_whose_loop_is_stopped_from_inside_is_faulted() -> None:
         with pytest.raises(WorkerStopped):
             await worker.call(end_the_loop)
         await eventually(lambda: worker.error is not None)
-        assert worker.state is WorkerState.FAULTED
+        assert state_of(worker) is WorkerState.FAULTED
 
 
 async def test_stop_raises_what_the_service_raised_while_closing() -> None:
@@ -301,7 +308,7 @@ async def test_stop_raises_what_the_service_raised_while_closing() -> None:
     await worker.start()
     with pytest.raises(OSError, match="disk full"):
         await worker.stop()
-    assert worker.state is WorkerState.FAULTED
+    assert state_of(worker) is WorkerState.FAULTED
 
 
 async def test_a_service_that_does_not_close_is_canceled_within_the_limit() -> None:
@@ -313,7 +320,7 @@ async def test_a_service_that_does_not_close_is_canceled_within_the_limit() -> N
     worker = Worker("test", service, stop_timeout_s=0.2)
     await worker.start()
     await worker.stop()
-    assert worker.state is WorkerState.STOPPED
+    assert state_of(worker) is WorkerState.STOPPED
 
 
 async def test_stop_raises_and_names_the_line_when_the_thread_lives_on() -> None:
