@@ -1,0 +1,1 @@
+"""Data Pipeline: fetching, processing and storing what the exchanges say."""

@@ -1,0 +1,1 @@
+"""Data Processors: what is checked, folded and stored after it was received."""

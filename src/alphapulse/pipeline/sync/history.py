@@ -1,0 +1,213 @@
+"""Fills Sync: the whole history of an account's fills, found, resumed, and kept up to date."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from loguru import logger
+
+from alphapulse.database.connection import Database
+from alphapulse.domain.clock import Clock
+from alphapulse.domain.events import FillReceived
+from alphapulse.domain.identifiers import AccountId, Symbol
+from alphapulse.domain.order import Fill
+from alphapulse.errors import ExchangeUnavailable, InstrumentUnavailable
+from alphapulse.exchanges.port import Exchange, FillCursor
+from alphapulse.pipeline.sync.settings import SyncSettings
+from alphapulse.runtime.bus import EventBus
+
+# Looked at again this soon while others use up the rate budget.
+BUDGET_WAIT_S = 1.0
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where the reading of one symbol's fills stands (of all, where the venue needs no symbol)."""
+
+    cursor: FillCursor
+    is_complete: bool
+    """The end was reached once; what comes now is new."""
+    read_at_s: float = -math.inf
+    """When its end was last reached, monotonic."""
+    last_fill_at: datetime | None = None
+    hints: int = 0
+    """How often something said that there is a new fill."""
+    hints_followed: int = 0
+    is_dropped: bool = False
+    """The venue knows the symbol no more; what was read stays."""
+
+    @property
+    def is_hinted(self) -> bool:
+        return self.hints > self.hints_followed and not self.is_dropped
+
+
+class FillSync:
+    """Reads one page at a time, the most urgent first: where a fill is expected, then history
+    not yet read, then a sweep over everything for fills that nothing hinted at.
+
+    A page's rows and the cursor behind it are stored in one transaction, so a reading that was
+    killed goes on where it was. Fills are known by (account, symbol, trade id): stream and REST
+    may repeat each other in any order.
+    """
+
+    def __init__(
+        self,
+        account_id: AccountId,
+        exchange: Exchange,
+        database: Database,
+        bus: EventBus,
+        clock: Clock,
+        settings: SyncSettings,
+        *,
+        on_found: Callable[[tuple[Fill, ...]], None],
+    ) -> None:
+        self._account_id = account_id
+        self._exchange = exchange
+        self._database = database
+        self._bus = bus
+        self._clock = clock
+        self._settings = settings
+        self._on_found = on_found
+        self._places: dict[Symbol | None, _Place] = {}
+        self._traded: set[Symbol] = set()
+
+    @property
+    def has_hints(self) -> bool:
+        return any(place.is_hinted for place in self._places.values())
+
+    @property
+    def traded(self) -> frozenset[Symbol]:
+        """Symbols in which there ever was a fill."""
+        return frozenset(self._traded)
+
+    @property
+    def progress(self) -> float | None:
+        """Share 0..1 of the history that is read; ``None`` when all of it is."""
+        places = self._places.values()
+        if all(place.is_complete or place.is_dropped for place in places):
+            return None
+        return sum(map(self._progress_of, places)) / len(places)
+
+    async def load(self) -> None:
+        """Go on where the last run stopped."""
+        async with self._database.read() as tx:
+            stored = await tx.fill_cursors.list(self._account_id)
+            self._traded = set(await tx.fills.symbols(self._account_id))
+        self._places = {s.cursor.symbol: _Place(s.cursor, s.complete) for s in stored}
+
+    def cover(self, symbols: Iterable[Symbol]) -> None:
+        """Read the history of these too; those known already go on where they are."""
+        if self._exchange.capabilities.fills_without_symbol:
+            wanted: tuple[Symbol, ...] = ()
+            is_new = None not in self._places
+        else:
+            wanted = tuple(s for s in symbols if s not in self._places)
+            is_new = bool(wanted)
+        if is_new:
+            for cursor in self._exchange.first_fill_cursors(wanted, self._settings.history_start):
+                self._places[cursor.symbol] = _Place(cursor, is_complete=False)
+
+    def hint(self, symbols: Iterable[Symbol]) -> None:
+        """There may be new fills here."""
+        for symbol in symbols:
+            if place := self._places.get(symbol) or self._places.get(None):
+                place.hints += 1
+
+    def hint_all(self) -> None:
+        """There may be new fills wherever there ever was one: a stream was down."""
+        for symbol, place in self._places.items():
+            place.hints += symbol is None or symbol in self._traded
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to read and, where it can wait, budget to read it with."""
+        return self.has_hints or (self._next() is not None and not self._is_budget_short)
+
+    async def read(self) -> None:
+        """Read one page of the most urgent place.
+
+        Raises:
+            ExchangeUnavailable: a page leads to itself.
+        """
+        if (place := self._next()) is None:
+            return
+        try:
+            await self._read_page(place)
+        except InstrumentUnavailable as error:
+            logger.bind(symbol=place.cursor.symbol, error=str(error)).warning(
+                "the exchange knows a symbol no more; the fills read so far stay"
+            )
+            place.is_dropped = True
+
+    def wait_s(self) -> float:
+        """Seconds until there is something to read; 0 when there is now."""
+        if self.has_hints:
+            return 0.0
+        if self._next() is not None:
+            return BUDGET_WAIT_S if self._is_budget_short else 0.0
+        now_s = self._clock.monotonic_s()
+        oldest_s = min((p.read_at_s for p in self._places.values()), default=now_s)
+        return max(0.0, oldest_s + self._sweep_interval_s - now_s)
+
+    async def take(self, fills: tuple[Fill, ...]) -> None:
+        """Store what the stream said."""
+        async with self._database.begin() as tx:
+            new = await tx.fills.record(fills)
+        self._announce(new)
+
+    def _next(self) -> _Place | None:
+        places = [place for place in self._places.values() if not place.is_dropped]
+        if hinted := next((p for p in places if p.is_hinted), None):
+            return hinted
+        if unread := next((p for p in places if not p.is_complete), None):
+            return unread
+        due_before_s = self._clock.monotonic_s() - self._sweep_interval_s
+        oldest = min(places, key=lambda p: p.read_at_s, default=None)
+        return oldest if oldest is not None and oldest.read_at_s <= due_before_s else None
+
+    @property
+    def _sweep_interval_s(self) -> float:
+        if self._exchange.capabilities.fills_without_symbol:
+            return self._settings.fills_interval_s
+        return self._settings.fills_sweep_interval_s
+
+    @property
+    def _is_budget_short(self) -> bool:
+        return float(self._exchange.budget_used) >= self._settings.history_budget_ratio
+
+    async def _read_page(self, place: _Place) -> None:
+        hints = place.hints
+        page = await self._exchange.fetch_fills(place.cursor)
+        if not page.is_last and page.next_cursor == place.cursor:
+            raise ExchangeUnavailable(
+                "a page of the fill history leads to itself", exchange=self._exchange.id
+            )
+        was_complete, is_complete = place.is_complete, place.is_complete or page.is_last
+        async with self._database.begin() as tx:
+            new = await tx.fills.record(page.fills)
+            await tx.fill_cursors.save(self._account_id, page.next_cursor, complete=is_complete)
+        place.cursor, place.is_complete = page.next_cursor, is_complete
+        if page.fills:
+            place.last_fill_at = page.fills[-1].occurred_at
+        if page.is_last:
+            place.read_at_s = self._clock.monotonic_s()
+            place.hints_followed = hints
+        self._traded.update(fill.symbol for fill in new)
+        # A history of years is told by its progress, not fill by fill.
+        if was_complete:
+            self._announce(new)
+            self._on_found(new)
+
+    def _announce(self, fills: tuple[Fill, ...]) -> None:
+        self._traded.update(fill.symbol for fill in fills)
+        for fill in fills:
+            self._bus.publish(FillReceived(fill))
+
+    def _progress_of(self, place: _Place) -> float:
+        if place.is_complete or place.is_dropped:
+            return 1.0
+        if place.last_fill_at is None:
+            return 0.0
+        start = self._settings.history_start
+        return min(1.0, (place.last_fill_at - start) / (self._clock.now() - start))

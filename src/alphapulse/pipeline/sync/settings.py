@@ -1,0 +1,70 @@
+"""Settings of the synchronizer: how often, how old is too old, how much of the budget."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from alphapulse.domain.identifiers import ExchangeId, Symbol
+
+
+class SyncSettings(BaseModel):
+    """Defaults keep well below the rate budgets of Binance and Bybit with ten accounts each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reference_exchange: ExchangeId | None = ExchangeId("bybit")
+    """Watched even without an account: its BTC/USDT ticker carries a US dollar index."""
+    watch_symbols: dict[ExchangeId, tuple[Symbol, ...]] = {}
+    """Prices and candles wanted beyond what is held, per exchange."""
+
+    balances_interval_s: float = Field(default=60.0, gt=0)
+    positions_interval_s: float = Field(default=60.0, gt=0)
+    orders_interval_s: float = Field(default=30.0, gt=0)
+    fills_interval_s: float = Field(default=60.0, gt=0)
+    fills_sweep_interval_s: float = Field(default=3600.0, gt=0)
+    """How often each symbol is asked for fills although nothing hints at one."""
+    polling_interval_s: float = Field(default=5.0, gt=0)
+    """Replaces the four intervals above while the private stream is down."""
+    instruments_interval_s: float = Field(default=3600.0, gt=0)
+    clock_interval_s: float = Field(default=600.0, gt=0)
+    price_polling_interval_s: float = Field(default=2.0, gt=0)
+    """REST tickers while the public stream is down."""
+
+    price_silence_s: float = Field(default=3.0, gt=0)
+    """Prices are stale, and their stream is given up, after this long without any message; the
+    busiest symbols of a venue send several each second."""
+    quiet_symbol_s: float = Field(default=30.0, gt=0)
+    """A symbol silent for this long on a living stream is asked for over REST."""
+    late_margin_s: float = Field(default=20.0, gt=0)
+    """A read is late when its interval and this have passed: the request's own time limit."""
+    deaf_margin_s: float = Field(default=10.0, gt=0)
+    """A fill that REST shows and a connected stream kept back this long proves it deaf."""
+
+    stream_retry_max_s: float = Field(default=8.0, gt=0)
+    probe_interval_max_s: float = Field(default=8.0, gt=0)
+    """Longest wait between two tries at a venue that does not answer."""
+    failures_until_open: int = Field(default=5, ge=1)
+    """Failed requests in a row after which a venue gets single probes only."""
+    rate_limit_wait_s: float = Field(default=30.0, gt=0)
+    """For a refusal that names no time."""
+    requests_at_once: int = Field(default=4, ge=1)
+    """Per exchange; also what keeps a recovered venue from being stormed."""
+    first_read_within_s: float = Field(default=1.0, ge=0)
+    """The first reads of all accounts are spread over this long."""
+
+    history_start: datetime = datetime(2017, 7, 1, tzinfo=UTC)
+    """Before the first exchange we serve opened."""
+    history_budget_ratio: float = Field(default=0.5, gt=0, le=1)
+    """History is read only while less than this share of the rate budget is used."""
+    order_grace_s: float = Field(default=5.0, ge=0)
+    """An order younger than this may be missing from a list that was made before it."""
+    order_lookups_per_read: int = Field(default=20, ge=1)
+
+    candle_refetch_s: float = Field(default=6 * 3600.0, gt=0)
+    """How far back a hole in the 1m candles is refilled after a reconnect."""
+
+    @property
+    def exchanges(self) -> frozenset[ExchangeId]:
+        """Those watched whether or not there is an account."""
+        reference = () if self.reference_exchange is None else (self.reference_exchange,)
+        return frozenset((*self.watch_symbols, *reference))
