@@ -1,0 +1,1 @@
+"""Alerting System: what a person should know, raised once and resolved once."""
