@@ -30,6 +30,8 @@ class Orders:
 
         Filled quantity never falls and a final state never reopens (`Order.is_newer_than`).
         """
+        if not described:
+            return ()
         known = await self._known(described)
         changed: dict[_Key, Order] = {}
         for order in described:
