@@ -63,7 +63,10 @@ class Call(Generic[T]):
             self.answer.set_exception(refusal)
         elif task.cancelled():
             self.answer.cancel()
-        elif (error := task.exception()) is not None:
-            self.answer.set_exception(error)
-        else:
+        elif (error := task.exception()) is None:
             self.answer.set_result(task.result())
+        elif isinstance(error, Exception):
+            self.answer.set_exception(error)
+        else:  # an exit ends the loop it was raised on, not ours
+            stopped = WorkerStopped("the call ended its worker", cause=repr(error))
+            self.answer.set_exception(stopped)
