@@ -1,0 +1,200 @@
+"""Account routes: balances, commissions, what a key may do, and what the venue says of coins."""
+
+from alphapulse.simulator.core.clock import AuthClock
+from alphapulse.simulator.core.exchange import Venue
+from alphapulse.simulator.core.instrument import Category
+from alphapulse.simulator.venues.binance_spot import rows
+from alphapulse.simulator.venues.binance_spot.limits import (
+    ORDERS_1D,
+    ORDERS_10S,
+    RateLimits,
+)
+from alphapulse.simulator.venues.binance_spot.market import MarketRoutes
+from alphapulse.simulator.venues.binance_spot.orders import Caller, Private
+from alphapulse.simulator.venues.binance_spot.params import Params
+from alphapulse.simulator.venues.binance_spot.rows import Row
+
+LEGAL_MONEY = frozenset({"EUR", "USD", "GBP"})
+
+
+class AccountRoutes:
+    """Answers about one account, and the sapi routes that clients ask before trading."""
+
+    def __init__(
+        self, venue: Venue, markets: MarketRoutes, clock: AuthClock, limits: RateLimits
+    ) -> None:
+        self._venue = venue
+        self._markets = markets
+        self._clock = clock
+        self._limits = limits
+
+    @property
+    def reads(self) -> dict[tuple[str, str], Private]:
+        """By method and path."""
+        return {
+            ("GET", "/api/v3/account"): self._account,
+            ("GET", "/api/v3/account/commission"): self._commission,
+            ("GET", "/api/v3/rateLimit/order"): self._order_limits,
+            ("GET", "/sapi/v1/account/apiRestrictions"): self._restrictions,
+            ("GET", "/sapi/v1/asset/tradeFee"): self._trade_fees,
+            ("GET", "/sapi/v1/capital/config/getall"): self._coins,
+            ("GET", "/sapi/v1/margin/allPairs"): self._nothing,
+            ("GET", "/sapi/v1/margin/isolated/allPairs"): self._nothing,
+        }
+
+    def _account(self, params: Params, caller: Caller) -> Row:
+        account = caller.account
+        rates = account.fees[Category.SPOT]
+        is_short = params.optional("omitZeroBalances") == "true"
+        wallet = account.wallet
+        return {
+            "makerCommission": int(rates.maker * 10_000),
+            "takerCommission": int(rates.taker * 10_000),
+            "buyerCommission": 0,
+            "sellerCommission": 0,
+            "commissionRates": {
+                "maker": rows.text(rates.maker),
+                "taker": rows.text(rates.taker),
+                "buyer": rows.ZERO,
+                "seller": rows.ZERO,
+            },
+            "canTrade": account.can_trade,
+            "canWithdraw": True,
+            "canDeposit": True,
+            "brokered": False,
+            "requireSelfTradePrevention": False,
+            "preventSor": False,
+            "updateTime": self._venue.clock.now_ms(),
+            "accountType": "SPOT",
+            "balances": [
+                {
+                    "asset": asset,
+                    "free": rows.text(wallet.free(asset)),
+                    "locked": rows.text(wallet.locked(asset)),
+                }
+                for asset in self._assets(caller)
+                if wallet[asset].total or not is_short
+            ],
+            "permissions": ["SPOT"],
+            "uid": account.uid,
+        }
+
+    def _commission(self, params: Params, caller: Caller) -> Row:
+        market = self._markets.market(params.symbol())
+        rates = caller.account.fees[Category.SPOT]
+        nothing = {"maker": rows.ZERO, "taker": rows.ZERO, "buyer": rows.ZERO, "seller": rows.ZERO}
+        return {
+            "symbol": market.instrument.name,
+            "standardCommission": {
+                **nothing,
+                "maker": rows.text(rates.maker),
+                "taker": rows.text(rates.taker),
+            },
+            "specialCommission": nothing,
+            "taxCommission": nothing,
+            "discount": {
+                "enabledForAccount": caller.account.fee_asset is not None,
+                "enabledForSymbol": True,
+                "discountAsset": "BNB",
+                "discount": "0.25000000",
+            },
+        }
+
+    def _order_limits(self, _: Params, caller: Caller) -> list[Row]:
+        in_10s, in_day = self._limits.order_counts(caller.account.id, self._clock.now_ms())
+        kind = {"rateLimitType": "ORDERS"}
+        return [
+            {**kind, "interval": "SECOND", "intervalNum": 10, "limit": ORDERS_10S, "count": in_10s},
+            {**kind, "interval": "DAY", "intervalNum": 1, "limit": ORDERS_1D, "count": in_day},
+        ]
+
+    def _restrictions(self, _: Params, caller: Caller) -> Row:
+        key = caller.key
+        return {
+            "ipRestrict": key.is_ip_restricted,
+            "createTime": key.created_ms,
+            "enableReading": key.can_read,
+            "enableSpotAndMarginTrading": key.can_trade,
+            "enableWithdrawals": key.can_withdraw,
+            "enableInternalTransfer": False,
+            "enableMargin": False,
+            "enableFutures": False,
+            "permitsUniversalTransfer": False,
+            "enableVanillaOptions": False,
+            "enableFixApiTrade": False,
+            "enableFixReadOnly": False,
+            "enablePortfolioMarginTrading": False,
+        }
+
+    def _trade_fees(self, params: Params, caller: Caller) -> list[Row]:
+        rates = caller.account.fees[Category.SPOT]
+        named = params.symbols()
+        markets = self._markets.all_markets()
+        return [
+            {
+                "symbol": market.instrument.name,
+                "makerCommission": str(rates.maker),
+                "takerCommission": str(rates.taker),
+            }
+            for market in markets
+            if named is None or market.instrument.name in named
+        ]
+
+    def _coins(self, _: Params, caller: Caller) -> list[Row]:
+        return [self._coin(asset, caller) for asset in self._assets(caller)]
+
+    def _coin(self, asset: str, caller: Caller) -> Row:
+        wallet = caller.account.wallet
+        return {
+            "coin": asset,
+            "depositAllEnable": True,
+            "withdrawAllEnable": True,
+            "name": asset,
+            "free": rows.text(wallet.free(asset)),
+            "locked": rows.text(wallet.locked(asset)),
+            "freeze": "0",
+            "withdrawing": "0",
+            "ipoing": "0",
+            "ipoable": "0",
+            "storage": "0",
+            "isLegalMoney": asset in LEGAL_MONEY,
+            "trading": asset not in LEGAL_MONEY,
+            "networkList": [] if asset in LEGAL_MONEY else [_network(asset)],
+        }
+
+    def _nothing(self, _: Params, __: Caller) -> list[Row]:
+        """Margin is not simulated: no pairs."""
+        return []
+
+    def _assets(self, caller: Caller) -> list[str]:
+        """Everything listed or held, in the order of listing."""
+        instruments = [market.instrument for market in self._markets.all_markets()]
+        listed = [asset for i in instruments for asset in (i.base, i.quote)]
+        return list(dict.fromkeys([*listed, *caller.account.wallet.assets]))
+
+
+def _network(asset: str) -> Row:
+    return {
+        "network": asset,
+        "coin": asset,
+        "withdrawIntegerMultiple": "0.00000001",
+        "isDefault": True,
+        "depositEnable": True,
+        "withdrawEnable": True,
+        "depositDesc": "",
+        "withdrawDesc": "",
+        "specialTips": "",
+        "name": asset,
+        "resetAddressStatus": False,
+        "addressRegex": "",
+        "memoRegex": "",
+        "withdrawFee": "0.0001",
+        "withdrawMin": "0.001",
+        "withdrawMax": "1000000",
+        "depositDust": "0.00001",
+        "minConfirm": 1,
+        "unLockConfirm": 2,
+        "sameAddress": False,
+        "estimatedArrivalTime": 1,
+        "busy": False,
+    }

@@ -1,0 +1,200 @@
+"""Market routes: what anybody may ask Binance without a key."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from alphapulse.domain.order import Side
+from alphapulse.simulator.core.candles import INTERVALS
+from alphapulse.simulator.core.clock import AuthClock
+from alphapulse.simulator.core.exchange import Venue
+from alphapulse.simulator.core.instrument import Category, MarketStatus
+from alphapulse.simulator.core.market import Market
+from alphapulse.simulator.core.refusal import Refused
+from alphapulse.simulator.venues.binance_spot import rows
+from alphapulse.simulator.venues.binance_spot.codes import (
+    BinanceError,
+    bad_combination,
+    bad_symbol,
+)
+from alphapulse.simulator.venues.binance_spot.listing import exchange_info
+from alphapulse.simulator.venues.binance_spot.params import Params
+from alphapulse.simulator.venues.binance_spot.recording import Recording
+from alphapulse.simulator.venues.binance_spot.rows import Row
+
+AVERAGE_MINUTES = 5
+PAGE = 500
+PAGE_MAX = 1_000
+DEPTH_MAX = 5_000
+
+Public = Callable[[Params], object]
+
+_T = TypeVar("_T")
+
+
+class MarketRoutes:
+    """Answers from one venue's spot markets."""
+
+    def __init__(self, venue: Venue, clock: AuthClock, recording: Recording) -> None:
+        self._venue = venue
+        self._clock = clock
+        self._recording = recording
+
+    @property
+    def routes(self) -> dict[str, Public]:
+        """By path; all are GET."""
+        return {
+            "/api/v3/ping": self._ping,
+            "/api/v3/time": self._time,
+            "/api/v3/exchangeInfo": self._exchange_info,
+            "/api/v3/depth": self._depth,
+            "/api/v3/trades": self._trades,
+            "/api/v3/historicalTrades": self._trades,
+            "/api/v3/aggTrades": self._aggregates,
+            "/api/v3/klines": self._klines,
+            "/api/v3/uiKlines": self._klines,
+            "/api/v3/avgPrice": self._average_price,
+            "/api/v3/ticker/24hr": self._day,
+            "/api/v3/ticker/price": self._price,
+            "/api/v3/ticker/bookTicker": self._best,
+            "/sapi/v1/system/status": self._status,
+        }
+
+    def market(self, name: str) -> Market:
+        """A listed spot market.
+
+        Raises:
+            BinanceError: -1121.
+        """
+        try:
+            return self._venue.market(Category.SPOT, name)
+        except Refused:
+            raise bad_symbol() from None
+
+    def all_markets(self) -> list[Market]:
+        """Every listed spot market, in the order of listing."""
+        return [
+            market
+            for (category, _), market in self._venue.markets.items()
+            if category is Category.SPOT and market.status is not MarketStatus.DELISTED
+        ]
+
+    def _ping(self, _: Params) -> Row:
+        return {}
+
+    def _time(self, _: Params) -> Row:
+        return {"serverTime": self._clock.now_ms()}
+
+    def _status(self, _: Params) -> Row:
+        return {"status": 0, "msg": "normal"}
+
+    def _exchange_info(self, params: Params) -> Row:
+        return exchange_info(self._named(params)[0], self._clock.now_ms())
+
+    def _depth(self, params: Params) -> object:
+        market = self.market(params.symbol())
+        limit = params.limit(100, DEPTH_MAX)
+        recorded = self._recording.depth(market.instrument.name, limit)
+        if recorded is not None:
+            return recorded
+        book, instrument = market.book, market.instrument
+        return {
+            "lastUpdateId": book.update_id,
+            "bids": rows.levels(instrument, book.levels(Side.BUY, limit)),
+            "asks": rows.levels(instrument, book.levels(Side.SELL, limit)),
+        }
+
+    def _trades(self, params: Params) -> list[Row]:
+        market = self.market(params.symbol())
+        window = Window.of(params)
+        picked = window.pick(market.trades, lambda t: t.id, lambda t: t.at_ms)
+        return [rows.trade(trade, market.instrument) for trade in picked]
+
+    def _aggregates(self, params: Params) -> list[Row]:
+        market = self.market(params.symbol())
+        window = Window.of(params)
+        picked = window.pick(market.aggregates, lambda t: t.id, lambda t: t.at_ms)
+        return [rows.aggregate(trade, market.instrument) for trade in picked]
+
+    def _klines(self, params: Params) -> list[list[object]]:
+        market = self.market(params.symbol())
+        interval = params.text("interval")
+        if interval not in INTERVALS:
+            raise BinanceError(-1120, "Invalid interval.")
+        window = Window.of(params)
+        candles = market.candles.range(interval, window.start_ms, window.end_ms)
+        is_from_start = window.start_ms is not None
+        picked = candles[: window.limit] if is_from_start else candles[-window.limit :]
+        return [rows.candle(candle) for candle in picked]
+
+    def _average_price(self, params: Params) -> Row:
+        market = self.market(params.symbol())
+        price = market.average_price(AVERAGE_MINUTES)
+        return {
+            "mins": AVERAGE_MINUTES,
+            "price": rows.ZERO if price is None else rows.eight(price),
+            "closeTime": market.trades[-1].at_ms if market.trades else self._venue.clock.now_ms(),
+        }
+
+    def _day(self, params: Params) -> object:
+        kind = params.optional("type") or "FULL"
+        if kind not in {"FULL", "MINI"}:
+            raise BinanceError(-1139, "Invalid ticker type.")
+        return self._per_symbol(params, rows.mini_day_of if kind == "MINI" else rows.day_of)
+
+    def _price(self, params: Params) -> object:
+        return self._per_symbol(params, rows.last_price)
+
+    def _best(self, params: Params) -> object:
+        return self._per_symbol(
+            params, lambda market, _: {"symbol": market.instrument.name, **rows.best(market)}
+        )
+
+    def _per_symbol(self, params: Params, row: Callable[[Market, int], Row]) -> object:
+        """One row for ``symbol``, a list for ``symbols`` or for neither."""
+        markets, is_single = self._named(params)
+        now_ms = self._venue.clock.now_ms()
+        if is_single:
+            return row(markets[0], now_ms)
+        return [row(market, now_ms) for market in markets]
+
+    def _named(self, params: Params) -> tuple[list[Market], bool]:
+        """The markets a request is about, and whether it named one alone."""
+        names = params.symbols()
+        if names is None:
+            return self.all_markets(), False
+        return [self.market(name) for name in names], params.has("symbol")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which part of a list is wanted. Times are ms, both ends included."""
+
+    from_id: int | None
+    start_ms: int | None
+    end_ms: int | None
+    limit: int
+
+    @classmethod
+    def of(cls, params: Params) -> "Window":
+        start_ms, end_ms = params.integer("startTime"), params.integer("endTime")
+        if start_ms is not None and end_ms is not None and start_ms > end_ms:
+            raise BinanceError(-1100, "Start time is greater than end time.")
+        from_id = params.integer("fromId")
+        if from_id is not None and start_ms is not None:
+            raise bad_combination()
+        return cls(from_id, start_ms, end_ms, params.limit(PAGE, PAGE_MAX))
+
+    def pick(
+        self, things: Iterable[_T], id_of: Callable[[_T], int], ms_of: Callable[[_T], int]
+    ) -> list[_T]:
+        """The first ones from an id or a start on; without either the last ones."""
+        picked = [
+            thing
+            for thing in things
+            if (self.from_id is None or id_of(thing) >= self.from_id)
+            and (self.start_ms is None or ms_of(thing) >= self.start_ms)
+            and (self.end_ms is None or ms_of(thing) <= self.end_ms)
+        ]
+        is_from_start = self.from_id is not None or self.start_ms is not None
+        return picked[: self.limit] if is_from_start else picked[-self.limit :]
