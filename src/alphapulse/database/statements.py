@@ -4,8 +4,8 @@ Repositories and queries run everything through `Statements`, so that a driver's
 ours in one place.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Executable, Row, Select, Table, inspect
@@ -57,6 +57,13 @@ class Statements:
         """Let code that knows no ``await`` (Alembic) work in this transaction."""
         with translated(self._adapter):
             await self._connection.run_sync(work)
+
+    @asynccontextmanager
+    async def migrating(self) -> AsyncIterator[None]:
+        """Held around a change of the schema."""
+        with translated(self._adapter):
+            async with self._adapter.migrating(self._connection):
+                yield
 
     async def has_table(self, name: str) -> bool:
         with translated(self._adapter):

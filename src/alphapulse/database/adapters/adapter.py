@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from sqlalchemy import Executable, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -51,8 +51,8 @@ class DatabaseAdapter(Protocol):
 
     async def size_bytes(self, connection: AsyncConnection) -> int: ...
 
-    def migration_lock(self) -> Executable | None:
-        """What keeps a second migration waiting, where the transaction itself does not."""
+    def migrating(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
+        """Held around a change of the schema, within its transaction."""
         ...
 
     async def close(self) -> None: ...

@@ -24,7 +24,7 @@ async def open_adapter(
         migrates: create what is missing, and let tables be rebuilt under their foreign keys.
     """
     if make_url(settings.url).get_backend_name() == "postgresql":
-        server = PostgresqlAdapter(settings, name=name)
+        server = PostgresqlAdapter(settings, name=name, migrates=migrates)
         try:
             yield server
         finally:
@@ -34,7 +34,7 @@ async def open_adapter(
     if migrates:
         files.create()
     async with open_folder(files) as folder:
-        local = SqliteAdapter(settings, files, folder, foreign_keys=not migrates)
+        local = SqliteAdapter(settings, files, folder, migrates=migrates)
         try:
             yield local
         finally:

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
-from sqlalchemy import Executable, Table, func, make_url, select, text
+from sqlalchemy import Table, event, func, make_url, select
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from alphapulse.database.adapters.adapter import Store, Upsert
 from alphapulse.database.settings import DatabaseSettings
@@ -46,18 +48,21 @@ UNAVAILABLE = {
 
 
 class PostgresqlAdapter:
-    """The engine of one loop. A connection that broke is noticed and replaced by the pool."""
+    """The engine of one loop; a session the server ended is replaced by the pool."""
 
     engine_name = "postgresql"
 
-    def __init__(self, settings: DatabaseSettings, *, name: str) -> None:
+    def __init__(self, settings: DatabaseSettings, *, name: str, migrates: bool) -> None:
         ms = 1000
         self._engine = create_async_engine(
             make_url(settings.url).set(drivername="postgresql+asyncpg"),
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_s,
-            pool_pre_ping=True,
+            # What a unit of work has read is still so when it writes: of two that collide the
+            # later one fails as a whole, as if SQLite had let it wait and then refused it.
+            # A migration that waited for another must see what that one did.
+            isolation_level="READ COMMITTED" if migrates else "REPEATABLE READ",
             hide_parameters=True,
             connect_args={
                 "timeout": settings.connect_timeout_s,
@@ -75,10 +80,8 @@ class PostgresqlAdapter:
                 },
             },
         )
-        # Same pool; the isolation level is part of the BEGIN that asyncpg sends anyway.
-        self._reader = self._engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
+        self._reader = self._engine.execution_options(postgresql_readonly=True)
+        event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
     @property
     def engines(self) -> Sequence[AsyncEngine]:
@@ -114,11 +117,23 @@ class PostgresqlAdapter:
         size = await connection.scalar(select(func.pg_database_size(func.current_database())))
         return int(size or 0)
 
-    def migration_lock(self) -> Executable | None:
-        return text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=MIGRATION_LOCK)
+    @asynccontextmanager
+    async def migrating(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        await connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        yield
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _refuse_closed(
+    connection: DBAPIConnection, entry: ConnectionPoolEntry, proxy: PoolProxiedConnection
+) -> None:
+    # asyncpg has noticed when the server went; the pool then makes a new connection. This costs
+    # nothing, where SQLAlchemy's own ping costs three round trips for each unit of work.
+    server_session = entry.driver_connection
+    if server_session is not None and server_session.is_closed():
+        raise DisconnectionError("the server ended this session")
 
 
 def _verdict(state: str, constraint: str | None) -> AlphaPulseError:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Executable, Table, event
+from sqlalchemy import URL, Connection, Table, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -56,12 +56,12 @@ class SqliteAdapter:
         files: SqliteFiles,
         folder: Folder,
         *,
-        foreign_keys: bool = True,
+        migrates: bool,
     ) -> None:
         self._settings = settings
         self._files = files
         self._folder = folder
-        self._foreign_keys = foreign_keys
+        self._foreign_keys = "OFF" if migrates else "ON"
         self._writers = {store: self._engine(store, writes=True) for store in Store}
         self._readers = {store: self._engine(store, writes=False) for store in Store}
 
@@ -114,8 +114,15 @@ class SqliteAdapter:
         logs = [path.with_name(f"{path.name}-wal") for path in paths]
         return sum(path.stat().st_size for path in (*paths, *logs) if path.exists())
 
-    def migration_lock(self) -> Executable | None:
-        return None  # BEGIN IMMEDIATE is one
+    @asynccontextmanager
+    async def migrating(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        # Foreign keys are off meanwhile: dropping the old form of a rebuilt table would otherwise
+        # remove every row that refers to it.
+        yield
+        orphans = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all()
+        if orphans:
+            tables = ", ".join(sorted({row[0] for row in orphans}))
+            raise DatabaseError("the migration would leave rows without a parent", tables=tables)
 
     async def close(self) -> None:
         for engine in self.engines:
@@ -137,7 +144,7 @@ class SqliteAdapter:
         pragmas = [
             "PRAGMA journal_mode = WAL",
             f"PRAGMA synchronous = {SYNCHRONOUS[store]}",
-            f"PRAGMA foreign_keys = {'ON' if self._foreign_keys else 'OFF'}",
+            f"PRAGMA foreign_keys = {self._foreign_keys}",
             *([] if writes else ["PRAGMA query_only = ON"]),
         ]
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"

@@ -82,8 +82,9 @@ def version_table(store: Store) -> str:
 def config_of(store: Store) -> Config:
     """What Alembic needs to know of one store's line."""
     config = Config()
-    config.set_main_option("script_location", str(FOLDER))
-    config.set_main_option("version_locations", str(FOLDER / store))
+    folder = str(FOLDER).replace("%", "%%")  # the option parser's own escape
+    config.set_main_option("script_location", folder)
+    config.set_main_option("version_locations", f"{folder}/{store}")
     config.set_main_option("path_separator", "newline")
     config.attributes["store"] = store
     return config
@@ -94,9 +95,8 @@ async def _migrate(settings: DatabaseSettings, store: Store, run: Callable[[Conf
     async with (
         open_adapter(patient, name="migration", migrates=True) as adapter,
         writing(adapter, store) as statements,
+        statements.migrating(),
     ):
-        if (lock := adapter.migration_lock()) is not None:
-            await statements.run(lock)
         await statements.run_sync(partial(_run, store, run))
 
 
