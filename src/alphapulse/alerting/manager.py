@@ -21,8 +21,6 @@ from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.mailbox import Mailbox
 from alphapulse.runtime.supervisor import Supervisor
 
-EVALUATION_INTERVAL_S = 0.5
-
 
 class AlertingSettings(BaseModel):
     """How long something must be wrong, and how long right again, before it is said."""
@@ -33,12 +31,13 @@ class AlertingSettings(BaseModel):
     """Shorter outages are ordinary; the status page shows them anyway."""
     recovered_for_s: float = Field(default=5.0, ge=0)
     """Keeps an alert that flutters firing."""
+    evaluation_interval_s: float = Field(default=0.5, gt=0)
 
 
 class AlertManager:
     """The alerting worker's service.
 
-    Twice a second it compares what is wrong with what is firing. Of one key at most one alert
+    Again and again it compares what is wrong with what is firing. Of one key at most one alert
     fires, also over restarts: the firing ones are stored.
     """
 
@@ -90,11 +89,11 @@ class AlertManager:
                     self._situation.load(await tx.accounts.list(), await tx.sync_status.list())
                     self._firing = {alert.key: alert for alert in await tx.alerts.list_firing()}
                 return
-            await asyncio.sleep(EVALUATION_INTERVAL_S)
+            await asyncio.sleep(self._settings.evaluation_interval_s)
 
     async def _keep_evaluating(self, database: Database) -> None:
         while True:
-            await asyncio.sleep(EVALUATION_INTERVAL_S)
+            await asyncio.sleep(self._settings.evaluation_interval_s)
             try:
                 await self._evaluate(database)
             except (DatabaseError, Conflict) as error:
