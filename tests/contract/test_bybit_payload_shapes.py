@@ -1,76 +1,23 @@
 """What the simulated Bybit sends has the keys and types that were recorded from the real one."""
 
-import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from alphapulse.domain.order import Side
 from alphapulse.simulator.simulator import Simulator
+from tests.payload_shapes import Json, differences
+from tests.payload_shapes import payload as recorded_payload
 from tests.plain_bybit import PlainBybit, plain_bybit
 
-Json = Any
 Fetch = Callable[[PlainBybit], Awaitable[Json]]
 
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 
 
 def payload(name: str) -> Json:
-    """A recorded message; the recordings lie in ``shared/data`` beside the repository."""
-    for folder in Path(__file__).resolve().parents:
-        path = folder / "shared" / "data" / "payloads" / "bybit" / f"{name}.json"
-        if path.exists():
-            return json.loads(path.read_text())
-    raise FileNotFoundError(f"no recorded payload {name}: ../shared/data is missing")
-
-
-def differences(recorded: Json, sent: Json, extra: frozenset[str], at: str = "") -> list[str]:
-    """Where what was sent lacks a recorded key, adds an undocumented one, or has another type.
-
-    A recorded ``null`` stands for any type. Of the rows of a recorded list a key is required when
-    all of them have it.
-    """
-    if recorded is None:
-        return []
-    if type(recorded) is not type(sent):
-        return [f"{at}: recorded {type(recorded).__name__}, sent {type(sent).__name__}"]
-    if isinstance(recorded, dict):
-        return _of_objects([recorded], sent, extra, at)
-    if isinstance(recorded, list):
-        return _of_lists(recorded, sent, extra, at)
-    return []
-
-
-def _of_lists(recorded: list[Json], sent: list[Json], extra: frozenset[str], at: str) -> list[str]:
-    if not recorded:
-        return []
-    if not sent:
-        # An empty list of rows would agree with anything; an empty side or permission is a fact.
-        return [f"{at}: nothing sent"] if at.endswith((".list", ".data")) else []
-    if all(isinstance(row, dict) for row in recorded):
-        return [
-            d for i, row in enumerate(sent) for d in _of_objects(recorded, row, extra, f"{at}[{i}]")
-        ]
-    return [
-        d for i, row in enumerate(sent) for d in differences(recorded[0], row, extra, f"{at}[{i}]")
-    ]
-
-
-def _of_objects(rows: list[Json], sent: Json, extra: frozenset[str], at: str) -> list[str]:
-    required = set.intersection(*(set(row) for row in rows))
-    known = {key: row[key] for row in rows for key in row if row[key] is not None}
-    missing = [f"{at}.{key}: missing" for key in sorted(required - set(sent))]
-    added = [f"{at}.{key}: not recorded" for key in sorted(set(sent) - set().union(*rows) - extra)]
-    inner = [
-        d
-        for key in sent
-        if key in known
-        for d in differences(known[key], sent[key], extra, f"{at}.{key}")
-    ]
-    return missing + added + inner
+    return recorded_payload(f"bybit/{name}")
 
 
 # Fields that the venue's documentation (2026-11) names and these recordings do not have.
