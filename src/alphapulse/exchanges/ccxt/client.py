@@ -125,6 +125,25 @@ class Guarded:
             else (credentials.api_secret, credentials.api_key, credentials.password or "")
         )
 
+    # CCXT reads numbers back through these three, and for a Decimal its own answer nothing: fees
+    # vanished from fills.
+    @staticmethod
+    def safe_string(source: Any, key: Any, default: str | None = None) -> str | None:
+        found = _text(source, key)
+        return default if found is None else found
+
+    @staticmethod
+    def safe_string_2(source: Any, one: Any, two: Any, default: str | None = None) -> str | None:
+        return Guarded.safe_string_n(source, (one, two), default)
+
+    @staticmethod
+    def safe_string_n(source: Any, keys: Any, default: str | None = None) -> str | None:
+        for key in keys:
+            found = _text(source, key)
+            if found is not None:
+                return found
+        return default
+
     def milliseconds(self) -> int:
         return int(self._around.clock.now().timestamp() * 1000)
 
@@ -267,6 +286,19 @@ _OPTIONS: dict[tuple[str, MarketType], dict[str, Any]] = {
     ("bybit", MarketType.SPOT): {"fetchMarkets": {"types": ["spot"]}},
     ("bybit", MarketType.SWAP): {"fetchMarkets": {"types": ["linear"]}, "defaultSubType": "linear"},
 }
+
+
+def _text(source: Any, key: Any) -> str | None:
+    try:
+        value = source[key]
+    except (LookupError, TypeError):
+        return None
+    kind = type(value)
+    if kind is str:
+        return value or None
+    if kind is int or kind is float:
+        return str(value)
+    return format(value, "f") if kind is Decimal else None
 
 
 def _ccxt_limit(rate_limit_ms: float) -> Limit:

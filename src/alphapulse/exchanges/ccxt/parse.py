@@ -120,16 +120,16 @@ def optional_moment(raw: Raw, key: str, now: datetime) -> datetime | None:
 
 
 def optional_expiry(raw: Raw, key: str) -> datetime | None:
-    """When a key ends: ms since 1970 or ISO 8601 in UTC; zero and nothing are ``None``."""
-    value = raw.get(key)
-    if not value or value == "0":
-        return None
+    """When a key ends: ms since 1970 or ISO 8601 in UTC; nothing and the epoch are never."""
+    value = raw.get(key) or 0
     try:
         if isinstance(value, str) and not value.isdecimal():
-            return datetime.fromisoformat(value).astimezone(UTC)
-        return datetime.fromtimestamp(int(value) / 1000, UTC)
+            found = datetime.fromisoformat(value).astimezone(UTC)
+        else:
+            found = datetime.fromtimestamp(int(value) / 1000, UTC)
     except (TypeError, ValueError, OverflowError, OSError) as wrong:
         raise broken("not a time", field=key) from wrong
+    return found if found > _EARLIEST else None
 
 
 def symbol_of(raw: Raw) -> Symbol:

@@ -1,0 +1,176 @@
+"""The bench that each card is laid on: one adapter, one simulated account, real sockets."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
+from alphapulse.domain.money import round_down
+from alphapulse.domain.order import Fill, Side
+from alphapulse.errors import RateLimited
+from alphapulse.exchanges.adapters import generic
+from alphapulse.exchanges.budget import Budgets
+from alphapulse.exchanges.ccxt.client import Surroundings
+from alphapulse.exchanges.ccxt.session import ExchangeSession, MarketCatalog
+from alphapulse.exchanges.ccxt.transport import Transport
+from alphapulse.exchanges.factory import ExchangeFactory
+from alphapulse.exchanges.port import Credentials, Exchange, FillCursor
+from alphapulse.exchanges.settings import ExchangesSettings
+from alphapulse.runtime.clock import SystemClock
+from alphapulse.simulator.core.instrument import MarketStatus
+from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest
+from alphapulse.simulator.faults import Fault, Latency, Match, Status
+from alphapulse.simulator.simulator import Simulator
+from alphapulse.simulator.venues.bybit.ids import order_id as bybit_order_id
+from alphapulse.simulator.world import Books
+from tests.eventually import eventually
+
+ME = AccountId("account-under-test")
+
+# Longer than the simulated accounts have a past.
+HISTORY = timedelta(days=14)
+
+# Which venue each adapter is laid on.
+ADAPTERS = {"binance": "binance", "bybit": "bybit", "generic": "binance"}
+
+# A simulated answer takes milliseconds; a test must not wait out a real limit.
+REQUEST_TIMEOUT_S = 1.5
+
+
+@dataclass
+class Bench:
+    """What a card works with. ``exchange`` is the account's, made when first used."""
+
+    adapter: str
+    simulator: Simulator
+    label: str
+    opened: list[Exchange] = field(default_factory=list)
+    _exchange: Exchange | None = None
+
+    @property
+    def venue(self) -> str:
+        return ADAPTERS[self.adapter]
+
+    @property
+    def exchange(self) -> Exchange:
+        if self._exchange is None:
+            self._exchange = self.open(self.credentials)
+        return self._exchange
+
+    @property
+    def credentials(self) -> Credentials:
+        account = self.simulator.account(self.label)
+        return Credentials(account.api_key, account.api_secret)
+
+    @property
+    def books(self) -> Books:
+        """What is exactly true of the account."""
+        return self.simulator.books(self.label)
+
+    def open(self, credentials: Credentials | None) -> Exchange:
+        """The adapter with those credentials; closed when the bench is cleared."""
+        settings = ExchangesSettings(
+            simulator_url=self.simulator.url,
+            request_timeout_s=REQUEST_TIMEOUT_S,
+            connect_timeout_s=1.0,
+            max_budget_wait_s=0.2,
+        )
+        exchange = (
+            open_generic(settings, credentials)
+            if self.adapter == "generic"
+            else ExchangeFactory(settings, SystemClock()).open(
+                ExchangeId(self.adapter), ME, credentials
+            )
+        )
+        self.opened.append(exchange)
+        return exchange
+
+    def strike(
+        self, make: Callable[..., Fault], facts: Mapping[str, object], path: str = "*"
+    ) -> None:
+        """Put a fault in force for this venue's REST requests to ``path``."""
+        match = Match(venue=self.venue, path=path, method="GET")
+        self.simulator.faults.add(make(match=match, **facts))
+
+    def order_id(self, placed: Order) -> str:
+        """The venue's spelling of a simulated order's id."""
+        return bybit_order_id(placed) if self.venue == "bybit" else str(placed.id)
+
+    def place_limit(self, symbol: Symbol, side: Side, *, client_order_id: str) -> Order:
+        """A small order far from the market, placed by another client of the account."""
+        venue = self.simulator.world.venues[self.venue]
+        market = self.simulator.world.market(self.venue, symbol)
+        assert market.last_price is not None
+        price = round_down(market.last_price * Decimal("0.9"), market.instrument.tick_size)
+        request = OrderRequest(
+            side=side,
+            kind=OrderKind.LIMIT,
+            quantity=Decimal("0.001"),
+            limit_price=price,
+            client_order_id=client_order_id,
+        )
+        return venue.place(venue.accounts[self.label], market, request)
+
+    def delist(self, symbol: Symbol) -> None:
+        """The venue takes a symbol off for good."""
+        self.simulator.world.set_status(self.venue, symbol, MarketStatus.DELISTED)
+
+    async def wait_out_a_limit(self, status: int) -> None:
+        """The venue answers once with ``status`` and one second; see that nothing goes out."""
+        await self.exchange.load_instruments()
+        path = {"binance": "/api/v3/account", "bybit": "/v5/account/wallet-balance"}[self.venue]
+        self.strike(Status, {"status": status, "retry_after_s": 1}, path)
+        # Never spent: it counts what reaches the venue afterwards.
+        self.strike(Latency, {"delay_s": 0, "count": None})
+        reached = self.simulator.faults.entries[-1]
+        with pytest.raises(RateLimited) as caught:
+            await self.exchange.fetch_balances()
+        seen = reached.seen
+        assert caught.value.retry_after_s == pytest.approx(1, abs=0.1)
+        assert self.exchange.budget_used == 1
+
+        for _ in range(3):
+            with pytest.raises(RateLimited):
+                await self.exchange.fetch_open_orders()
+        assert reached.seen == seen
+
+        await eventually(lambda: self.exchange.budget_used < 1, within_s=3)
+        assert (await self.exchange.fetch_balances()).balances
+
+    async def fills(self, since: FillCursor | None = None) -> tuple[list[Fill], list[FillCursor]]:
+        """Every fill of the markets the account traded, and where each reading ended."""
+        await self.exchange.load_instruments()
+        account = self.simulator.world.venues[self.venue].accounts[self.label]
+        symbols = sorted({Symbol(fill.instrument.unified) for fill in account.fills})
+        start = datetime.now(UTC) - HISTORY
+        starts = [since] if since else self.exchange.first_fill_cursors(symbols, start)
+        found: list[Fill] = []
+        ends: list[FillCursor] = []
+        for cursor in starts:
+            for _ in range(1000):
+                page = await self.exchange.fetch_fills(cursor)
+                found += page.fills
+                cursor = page.next_cursor
+                if page.is_last:
+                    break
+            ends.append(cursor)
+        return found, ends
+
+
+def open_generic(settings: ExchangesSettings, credentials: Credentials | None) -> Exchange:
+    """The generic adapter over CCXT's Binance, as if it had no adapter of its own."""
+    clock = SystemClock()
+    around = Surroundings(
+        exchange="binance",
+        settings=settings,
+        transport=Transport(settings),
+        budgets=Budgets("binance", clock, max_wait_s=settings.max_budget_wait_s),
+        clock=clock,
+    )
+    session = ExchangeSession(around, MarketCatalog(), credentials)
+    name = ExchangeId("binance")
+    spot_only = replace(generic.capabilities(name), perpetual=False, positions=False)
+    return generic.GenericExchange(name, ME, session, spot_only)

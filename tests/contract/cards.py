@@ -1,0 +1,502 @@
+"""The numbered cards: what every adapter does, whatever the venue, over real sockets.
+
+A card is laid on a `Bench`. Its number is stable: documents and issues name it.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from alphapulse.domain.identifiers import Asset, ClientOrderId, ExchangeOrderId, Symbol
+from alphapulse.domain.instrument import InstrumentType
+from alphapulse.domain.market import MarketSubscription, Timeframe
+from alphapulse.domain.order import OrderStatus, Side
+from alphapulse.domain.position import PositionSide
+from alphapulse.errors import (
+    AuthenticationFailed,
+    ExchangeError,
+    ExchangeUnavailable,
+    InstrumentUnavailable,
+    NotFound,
+    PermissionMissing,
+)
+from alphapulse.exchanges.port import Credentials, PrivateUpdate
+from alphapulse.simulator import faults
+from tests.contract.bench import REQUEST_TIMEOUT_S, Bench
+from tests.eventually import eventually
+from tests.fixtures.streams import KeepingSink
+
+Work = Callable[[Bench], Awaitable[None]]
+
+BTC = Symbol("BTC/USDT")
+
+
+@dataclass(frozen=True)
+class Card:
+    """``number`` like ``E-07``, what it shows, and the work of showing it."""
+
+    number: str
+    claim: str
+    work: Work
+
+
+CARDS: list[Card] = []
+
+
+def card(number: str, claim: str) -> Callable[[Work], Work]:
+    def add(work: Work) -> Work:
+        CARDS.append(Card(number, claim, work))
+        return work
+
+    return add
+
+
+@card("E-01", "instruments are loaded with exact steps and limits")
+async def load_instruments(bench: Bench) -> None:
+    found = {one.symbol: one for one in await bench.exchange.load_instruments()}
+
+    btc = found[BTC]
+    assert (btc.base, btc.quote, btc.settle) == ("BTC", "USDT", None)
+    assert btc.type is InstrumentType.SPOT
+    assert btc.exchange_symbol == "BTCUSDT"
+    assert isinstance(btc.tick_size, Decimal)
+    assert btc.tick_size > 0
+    assert btc.lot_size > 0
+    assert btc.is_active
+    kinds = {one.type for one in found.values()}
+    assert (InstrumentType.PERPETUAL in kinds) is bench.exchange.capabilities.perpetual
+    assert all(one.exchange == bench.exchange.id for one in found.values())
+
+
+@card("E-02", "the venue's clock is measured")
+async def measure_clock(bench: Bench) -> None:
+    assert bench.exchange.clock_offset_ms is None
+    assert abs(await bench.exchange.measure_clock()) < 500
+    assert bench.exchange.clock_offset_ms is not None
+
+
+@card("E-03", "a clock that is 30 s off is measured when a request is refused, and it is repeated")
+async def clock_off(bench: Bench) -> None:
+    await bench.exchange.fetch_balances()
+    bench.simulator.world.skew_clock(bench.venue, -30_000)
+
+    report = await bench.exchange.fetch_balances()
+
+    assert report.balances
+    offset_ms = bench.exchange.clock_offset_ms
+    assert offset_ms is not None
+    assert abs(offset_ms + 30_000) < 500
+
+
+@card("E-04", "permissions are told, or said to be unknown")
+async def permissions(bench: Bench) -> None:
+    found = await bench.exchange.fetch_permissions()
+
+    if not bench.exchange.capabilities.permissions:
+        assert (found.read, found.trade, found.withdraw) == (None, None, None)
+        return
+    assert (found.read, found.trade, found.withdraw) == (True, True, False)
+    assert found.expires_at is None
+
+
+@card("E-05", "a key that may withdraw is recognised")
+async def withdrawal(bench: Bench) -> None:
+    bench.simulator.world.permit(bench.label, withdraw=True)
+
+    found = await bench.exchange.fetch_permissions()
+
+    if bench.exchange.capabilities.permissions:
+        assert (found.withdraw, found.trade) == (True, True)
+    else:
+        assert found.withdraw is None
+
+
+@card("E-06", "balances are those of the account, to the last digit")
+async def balances(bench: Bench) -> None:
+    report = await bench.exchange.fetch_balances()
+
+    truth = {asset: book.total for asset, book in bench.books.balances.items()}
+    assert {one.asset: one.total for one in report.balances} == truth
+    assert len(report.wallets) == 1
+    assert not report.is_partial
+    for one in report.balances:
+        assert one.free >= 0
+        assert one.locked >= 0
+
+
+@card("E-07", "what an open order locks is locked, and no more than the account has is free")
+async def locked(bench: Bench) -> None:
+    report = await bench.exchange.fetch_balances()
+
+    for one in report.balances:
+        book = bench.books.balances[one.asset]
+        # Margin of positions counts as locked too, where there are any.
+        assert one.locked >= book.locked
+        if not bench.books.positions:
+            assert (one.free, one.locked) == (book.free, book.locked)
+
+
+@card("E-08", "an asset that is gone is absent from the next report")
+async def spent(bench: Bench) -> None:
+    bench.simulator.world.deposit(bench.label, "ADA", Decimal("12.000000000001"))
+    before = await bench.exchange.fetch_balances()
+    everything = bench.books.balances["ADA"].free
+    bench.simulator.world.deposit(bench.label, "ADA", -everything)
+
+    after = await bench.exchange.fetch_balances()
+
+    ada = Asset("ADA")
+    assert ada in {one.asset for one in before.balances}
+    assert bench.books.balances.get("ADA") is None or bench.books.balances["ADA"].locked
+    held = {one.asset: one.total for one in after.balances}
+    assert held.get(ada, Decimal(0)) == (
+        bench.books.balances["ADA"].total if "ADA" in bench.books.balances else 0
+    )
+
+
+@card("E-09", "positions are those of the account; a spot exchange has none")
+async def positions(bench: Bench) -> None:
+    found = await bench.exchange.fetch_positions()
+
+    truth = {one.symbol: one for one in bench.books.positions}
+    if not bench.exchange.capabilities.positions:
+        assert found == ()
+        return
+    assert {one.symbol for one in found} == set(truth)
+    for one in found:
+        assert one.signed_quantity == truth[one.symbol].quantity
+        assert one.side is (PositionSide.LONG if one.signed_quantity > 0 else PositionSide.SHORT)
+        assert abs(one.entry_price - truth[one.symbol].entry_price) < Decimal("0.01")
+        assert one.leverage == truth[one.symbol].leverage
+
+
+@card("E-10", "open orders are all of them, once")
+async def open_orders(bench: Bench) -> None:
+    found = await bench.exchange.fetch_open_orders()
+
+    assert len(found) == bench.books.open_orders
+    assert len({one.exchange_order_id for one in found}) == len(found)
+    for one in found:
+        assert one.status.is_open
+        assert one.quantity > one.filled_quantity
+        assert one.created_at.tzinfo is UTC
+
+
+@card("E-11", "an order is found by its id, open or filled")
+async def order_by_id(bench: Bench) -> None:
+    for open_order in await bench.exchange.fetch_open_orders():
+        found = await bench.exchange.fetch_order(
+            open_order.symbol, exchange_order_id=open_order.exchange_order_id
+        )
+        assert found.exchange_order_id == open_order.exchange_order_id
+        assert (found.quantity, found.side) == (open_order.quantity, open_order.side)
+    placed = bench.simulator.world.trade(bench.label, BTC, Side.BUY, Decimal("0.01"))
+
+    filled = await bench.exchange.fetch_order(
+        BTC, exchange_order_id=ExchangeOrderId(bench.order_id(placed))
+    )
+
+    assert filled.status is OrderStatus.FILLED
+    assert filled.filled_quantity == filled.quantity == Decimal("0.01")
+    assert filled.average_price is not None
+
+
+@card("E-12", "an order is found by its client id")
+async def order_by_client_id(bench: Bench) -> None:
+    placed = bench.place_limit(BTC, Side.BUY, client_order_id="card-e-12")
+
+    found = await bench.exchange.fetch_order(BTC, client_order_id=ClientOrderId("card-e-12"))
+
+    assert found.exchange_order_id == bench.order_id(placed)
+    assert found.client_order_id == "card-e-12"
+    assert found.status is OrderStatus.OPEN
+
+
+@card("E-13", "an order that is not there is not found, and nothing else is said")
+async def order_absent(bench: Bench) -> None:
+    with pytest.raises(NotFound):
+        await bench.exchange.fetch_order(BTC, exchange_order_id=ExchangeOrderId("999999999999"))
+
+
+@card("E-14", "every fill is read, each once, oldest first on its page, with its fee")
+async def fills(bench: Bench) -> None:
+    found, _ = await bench.fills()
+
+    keys = [(one.symbol, one.trade_id) for one in found]
+    assert len(set(keys)) == bench.books.fills
+    for one in found:
+        assert one.price > 0
+        assert one.quantity > 0
+        assert one.fee is not None
+        assert one.fee_asset is not None
+        assert one.is_maker is not None
+
+
+@card("E-15", "reading resumes where it ended, and misses nothing that came since")
+async def fills_resume(bench: Bench) -> None:
+    before, ends = await bench.fills()
+    known = {(one.symbol, one.trade_id) for one in before}
+    for _ in range(3):
+        bench.simulator.world.trade(bench.label, BTC, Side.BUY, Decimal("0.002"))
+
+    found = []
+    for cursor in ends:
+        more, _ = await bench.fills(cursor)
+        found += more
+
+    new = {(one.symbol, one.trade_id) for one in found} - known
+    assert len(known | new) == bench.books.fills
+    assert {symbol for symbol, _ in new} == {BTC}
+
+
+@card("E-16", "tickers are the market's, one for each symbol asked for")
+async def tickers(bench: Bench) -> None:
+    asked = [BTC, Symbol("ETH/USDT")]
+    if bench.exchange.capabilities.perpetual:
+        asked.append(Symbol("BTC/USDT:USDT"))
+    bench.simulator.pause()
+
+    found = {one.symbol: one for one in await bench.exchange.fetch_tickers(asked)}
+
+    assert set(found) == set(asked)
+    for symbol, one in found.items():
+        truth = bench.simulator.world.prices(bench.venue)[symbol]
+        assert (one.last, one.bid, one.ask) == (truth.last, truth.bid, truth.ask)
+        assert one.price is not None
+
+
+@card("E-17", "candles come oldest first, and only the last may be open")
+async def candles(bench: Bench) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=4)
+
+    found = await bench.exchange.fetch_candles(BTC, Timeframe.M1, since, 10)
+
+    times = [one.open_time for one in found]
+    assert times == sorted(set(times))
+    assert all(at >= since for at in times)
+    assert all(one.is_closed for one in found[:-1])
+    for one in found:
+        assert one.low <= min(one.open, one.close) <= max(one.open, one.close) <= one.high
+
+
+@card("E-18", "a wrong key is a wrong key")
+async def wrong_key(bench: Bench) -> None:
+    good = bench.credentials
+    for bad in (
+        Credentials("sim-nobody-has-this-key", good.api_secret),
+        Credentials(good.api_key, "this is not its secret"),
+    ):
+        with pytest.raises(AuthenticationFailed) as caught:
+            await bench.open(bad).fetch_balances()
+        assert good.api_secret not in str(caught.value)
+        assert bad.api_key not in str(caught.value)
+
+
+@card("E-19", "a key that is revoked after it worked is no good any more")
+async def revoked_key(bench: Bench) -> None:
+    await bench.exchange.fetch_balances()
+    bench.simulator.world.revoke_key(bench.label)
+
+    with pytest.raises((AuthenticationFailed, PermissionMissing)):
+        await bench.exchange.fetch_balances()
+
+
+@card("E-20", "the public side needs no key")
+async def public_side(bench: Bench) -> None:
+    public = bench.open(None)
+
+    assert await public.load_instruments()
+    assert await public.fetch_tickers([BTC])
+
+
+BROKEN: list[tuple[str, dict[str, object]]] = [
+    ("garbled", {"body": "html"}),
+    ("garbled", {"body": "empty"}),
+    ("garbled", {"body": "null"}),
+    ("garbled", {"body": "object"}),
+    ("garbled", {"body": "html", "status": 503}),
+    ("truncated", {}),
+    ("status", {"status": 502}),
+]
+
+
+@card("E-21", "a broken answer is no answer: HTML, nothing, null, {}, cut off, 5xx")
+async def broken_answers(bench: Bench) -> None:
+    await bench.exchange.load_instruments()
+    makers = {
+        "garbled": faults.Garbled,
+        "truncated": faults.Truncated,
+        "status": faults.Status,
+    }
+    for kind, facts in BROKEN:
+        for call in (
+            bench.exchange.fetch_balances,
+            bench.exchange.fetch_open_orders,
+            bench.exchange.measure_clock,
+        ):
+            bench.strike(makers[kind], facts)
+            with pytest.raises(ExchangeUnavailable):
+                await call()
+    assert (await bench.exchange.fetch_balances()).balances
+
+
+@card("E-22", "an answer that does not come ends in time")
+async def timeout(bench: Bench) -> None:
+    await bench.exchange.load_instruments()
+    bench.strike(faults.Timeout, {"hold_s": 30})
+    started_s = time.monotonic()
+
+    with pytest.raises(ExchangeUnavailable):
+        await bench.exchange.fetch_balances()
+
+    assert time.monotonic() - started_s < REQUEST_TIMEOUT_S + 1
+
+
+@card("E-23", "a connection that is reset is no answer, and the next one works")
+async def reset(bench: Bench) -> None:
+    await bench.exchange.load_instruments()
+    # Twice, for the HTTP client repeats a read once on a connection it kept.
+    bench.strike(faults.Reset, {"count": 2})
+
+    with pytest.raises(ExchangeUnavailable):
+        await bench.exchange.fetch_balances()
+
+    bench.simulator.faults.clear()
+    assert (await bench.exchange.fetch_balances()).balances
+
+
+@card("E-24", "after 429 with Retry-After nothing is sent until then")
+async def rate_limited(bench: Bench) -> None:
+    await bench.wait_out_a_limit(429)
+
+
+@card("E-25", "after 418, a ban, nothing is sent until then")
+async def banned(bench: Bench) -> None:
+    await bench.wait_out_a_limit(418)
+
+
+@card("E-26", "a venue that is gone is unavailable, and back when it is back")
+async def gone(bench: Bench) -> None:
+    await bench.exchange.load_instruments()
+    bench.simulator.stop_venue(bench.venue)
+    with pytest.raises(ExchangeUnavailable):
+        await bench.exchange.fetch_balances()
+
+    bench.simulator.start_venue(bench.venue)
+
+    assert (await bench.exchange.fetch_balances()).balances
+
+
+@card("E-27", "a symbol that does not exist is said to be unavailable")
+async def unknown_symbol(bench: Bench) -> None:
+    await bench.exchange.load_instruments()
+
+    with pytest.raises(InstrumentUnavailable):
+        await bench.exchange.fetch_tickers([Symbol("NOSUCH/USDT")])
+
+
+@card("E-28", "a symbol that is delisted becomes inactive or absent")
+async def delisted(bench: Bench) -> None:
+    gone = Symbol("XLM/USDT")
+    assert {one.symbol: one for one in await bench.exchange.load_instruments()}[gone].is_active
+    bench.delist(gone)
+
+    after = {one.symbol: one for one in await bench.exchange.load_instruments()}
+
+    assert gone not in after or not after[gone].is_active
+
+
+@card("E-29", "numbers with 21 digits come through unchanged")
+async def exact(bench: Bench) -> None:
+    bench.simulator.world.deposit(bench.label, "PEPE", Decimal("123456789012.123456789012"))
+
+    report = await bench.exchange.fetch_balances()
+
+    pepe = next(one for one in report.balances if one.asset == "PEPE")
+    assert pepe.total == bench.books.balances["PEPE"].total
+    assert len(pepe.total.normalize().as_tuple().digits) >= 20
+
+
+@card("E-30", "the market stream hands over tickers, trades and candles")
+async def market_stream(bench: Bench) -> None:
+    if not bench.exchange.capabilities.market_stream:
+        pytest.skip("this adapter polls")
+    await bench.exchange.load_instruments()
+    sink, connected = KeepingSink(), asyncio.Event()
+    wanted = MarketSubscription(
+        tickers=frozenset({BTC}),
+        trades=frozenset({BTC}),
+        candles=frozenset({(BTC, Timeframe.M1)}),
+    )
+    watching = asyncio.create_task(
+        bench.exchange.watch_market(wanted, sink, on_connected=connected.set)
+    )
+    try:
+        await asyncio.wait_for(connected.wait(), 5)
+        bench.simulator.world.trade(bench.label, BTC, Side.BUY, Decimal("0.003"))
+        await eventually(lambda: sink.tickers and sink.trades and sink.candles, within_s=8)
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+    assert {one.symbol for one in sink.tickers} == {BTC}
+    assert sink.tickers[-1].price is not None
+
+
+@card("E-31", "the private stream hands over orders, fills and balances of the account")
+async def private_stream(bench: Bench) -> None:
+    if not bench.exchange.capabilities.private_stream:
+        pytest.skip("this adapter polls")
+    await bench.exchange.load_instruments()
+    updates: list[PrivateUpdate] = []
+    connected = asyncio.Event()
+
+    async def keep(update: PrivateUpdate) -> None:
+        updates.append(update)
+
+    async def note() -> None:
+        connected.set()
+
+    watching = asyncio.create_task(bench.exchange.watch_private(keep, on_connected=note))
+    try:
+        await asyncio.wait_for(connected.wait(), 5)
+        placed = bench.simulator.world.trade(bench.label, BTC, Side.BUY, Decimal("0.004"))
+        await eventually(lambda: any(update.fills for update in updates), within_s=5)
+        await eventually(lambda: any(update.orders for update in updates), within_s=5)
+        await eventually(lambda: any(update.balances for update in updates), within_s=5)
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+    fills = [one for update in updates for one in update.fills]
+    assert sum(one.quantity for one in fills) == Decimal("0.004")
+    assert {one.exchange_order_id for one in fills} == {bench.order_id(placed)}
+
+
+@card("E-32", "one dead exchange object does not touch another")
+async def bulkhead(bench: Bench) -> None:
+    other = bench.open(bench.credentials)
+    await other.load_instruments()
+    await bench.exchange.load_instruments()
+    bench.strike(faults.Timeout, {"hold_s": 30})
+    stuck = asyncio.create_task(bench.exchange.fetch_balances())
+    await eventually(lambda: bench.simulator.faults.entries[-1].is_spent)
+
+    assert (await asyncio.wait_for(other.fetch_balances(), 1)).balances
+
+    with pytest.raises(ExchangeError):
+        await stuck
+
+
+@card("E-33", "closing leaves nothing, and may be done twice")
+async def closed(bench: Bench) -> None:
+    await bench.exchange.fetch_balances()
+
+    await bench.exchange.close()
+    await bench.exchange.close()
