@@ -56,38 +56,44 @@ async def test_balances_and_positions_are_those_of_the_books(
     for asset, book in books.balances.items():
         assert Decimal(str(balances[asset]["total"])) == book.total.normalize()
     assert set(positions) == {p.symbol for p in books.positions}
-    for book in books.positions:
-        found = positions[book.symbol]
-        assert Decimal(str(found["contracts"])) == abs(book.quantity)
-        assert found["side"] == ("long" if book.quantity > 0 else "short")
-        assert found["unrealizedPnl"] == float(book.unrealized_pnl)
-        assert found["leverage"] == float(book.leverage)
+    for position in books.positions:
+        found = positions[position.symbol]
+        assert Decimal(str(found["contracts"])) == abs(position.quantity)
+        assert found["side"] == ("long" if position.quantity > 0 else "short")
+        assert found["unrealizedPnl"] == float(position.unrealized_pnl)
+        assert found["leverage"] == float(position.leverage)
 
 
 async def test_history_is_found_week_by_week_and_page_by_page(
     client: Ccxt, simulator: Simulator
 ) -> None:
     now = client.milliseconds()
-    found: dict[str, Any] = {}
+    found: set[str] = set()
     for category in ("spot", "linear"):
         for week in range(3):
-            since, until = now - (week + 1) * 7 * DAY_MS, now - week * 7 * DAY_MS
-            params = {"category": category, "execType": "Trade", "limit": 20}
-            params |= {"startTime": since, "endTime": until}
-            cursor = None
-            while True:
-                more = {"cursor": cursor} if cursor else {}
-                page = await client.private_get_v5_execution_list(params | more)
-                found |= {row["execId"]: row for row in page["result"]["list"]}
-                cursor = page["result"]["nextPageCursor"]
-                if not cursor:
-                    break
+            end = now - week * 7 * DAY_MS
+            found |= await execution_ids(client, category, end - 7 * DAY_MS, end)
 
     assert len(found) == simulator.books(LABEL).fills
     with pytest.raises(ccxt.BadRequest):
         await client.fetch_my_trades(
             params={"category": "spot", "startTime": now - 8 * DAY_MS, "endTime": now}
         )
+
+
+async def execution_ids(client: Ccxt, category: str, start: int, end: int) -> set[str]:
+    """Every trade of a window, over as many pages as it takes."""
+    window = {"category": category, "execType": "Trade", "startTime": start, "endTime": end}
+    found: set[str] = set()
+    cursor = ""
+    for _ in range(100):
+        more = {"cursor": cursor} if cursor else {}
+        answer = await client.private_get_v5_execution_list({**window, "limit": 20, **more})
+        found |= {row["execId"] for row in answer["result"]["list"]}
+        cursor = str(answer["result"]["nextPageCursor"])
+        if not cursor:
+            break
+    return found
 
 
 async def test_public_data_is_complete(client: Ccxt, simulator: Simulator) -> None:

@@ -1,7 +1,6 @@
 """Simulator: the whole simulated exchange in one object, for demos, paper trading and tests."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Self
@@ -9,15 +8,7 @@ from typing import Self
 from alphapulse.domain.clock import Clock
 from alphapulse.runtime.clock import SystemClock
 from alphapulse.simulator.control import ControlApi
-from alphapulse.simulator.core.account import ApiKey
-from alphapulse.simulator.core.candles import DAY_MS
-from alphapulse.simulator.core.clock import (
-    AuthClock,
-    MarketClock,
-    RealMarketClock,
-    VirtualMarketClock,
-)
-from alphapulse.simulator.core.exchange import Venue
+from alphapulse.simulator.core.clock import RealMarketClock, VirtualMarketClock
 from alphapulse.simulator.core.instrument import Instrument
 from alphapulse.simulator.core.listing import (
     linear_instruments,
@@ -30,18 +21,19 @@ from alphapulse.simulator.drivers.frames import FrameReplay
 from alphapulse.simulator.drivers.generator import PriceGenerator
 from alphapulse.simulator.drivers.step import Driver
 from alphapulse.simulator.faults import Fault, FaultScript
-from alphapulse.simulator.history import History, PastClock, rest_open_orders
+from alphapulse.simulator.opening import open_world, settle_in
 from alphapulse.simulator.server import SimulatorServer
 from alphapulse.simulator.settings import (
     CandleReplaySettings,
     FrameReplaySettings,
     GeneratorSettings,
-    SimulatedAccountSettings,
     SimulatorSettings,
 )
 from alphapulse.simulator.tls import LocalAuthority
+from alphapulse.simulator.venues.binance_spot.face import BinanceSpotFace
+from alphapulse.simulator.venues.binance_spot.limits import RateLimits as BinanceLimits
 from alphapulse.simulator.venues.bybit.face import BybitFace
-from alphapulse.simulator.venues.bybit.limits import RateLimits
+from alphapulse.simulator.venues.bybit.limits import RateLimits as BybitLimits
 from alphapulse.simulator.world import Books, SimulatedAccount, World
 
 
@@ -117,7 +109,7 @@ class Simulator:
 
     @property
     def orders_seen(self) -> int:
-        """Orders that any venue accepted."""
+        """Orders that the venues acknowledged since the start."""
         return self.world.orders_seen
 
     @property
@@ -146,46 +138,27 @@ class Simulator:
         """Make everything, start nothing."""
         driver, recorded = _driver(settings, clock)
         virtual = _virtual_clock(settings, driver)
-        live: MarketClock = virtual or RealMarketClock(clock)
-        past = PastClock(live, live.now_ms() - settings.history_days * DAY_MS)
-        venues = {
-            "binance": Venue("binance", (*spot_instruments(), *recorded), past),
-            "bybit": Venue("bybit", (*spot_instruments(), *linear_instruments(), *recorded), past),
-        }
-        auth_clocks = {name: AuthClock(clock) for name in venues}
-        world = World(venues, auth_clocks)
-        for account in settings.accounts:
-            _open_account(world, account, past.now_ms())
-        has_history = settings.history_days > 0 and isinstance(settings.driver, GeneratorSettings)
-        if has_history:
-            positions = {account.label: account.positions for account in settings.accounts}
-            history = History(tuple(venues.values()), positions, settings.seed)
-            history.play(past, past.now_ms(), live.now_ms())
-        past.arrive()
+        world = open_world(settings, clock, virtual or RealMarketClock(clock), recorded)
         script = FaultScript(settings.seed, faults)
-        limits = RateLimits(is_enforced=settings.enforce_limits)
-        faces = (BybitFace(venues["bybit"], auth_clocks["bybit"], limits),)
-        server = SimulatorServer(faces, script, apply=world.apply, seed=settings.seed)
+        binance, bybit = _faces(world, settings)
+        server = SimulatorServer((binance, bybit), script, apply=world.apply, seed=settings.seed)
         conductor = Conductor(
-            tuple(venues.values()),
+            tuple(world.venues.values()),
             driver,
             clock,
             market_clock=virtual,
             speed=settings.speed,
+            relay=binance.relay,
             drained=server.drained,
         )
         conductor.step()
-        if has_history:
-            for venue in venues.values():
-                for one in venue.accounts.values():
-                    rest_open_orders(venue, one, settings.seed)
+        settle_in(world, settings)
         if settings.is_paused:
             conductor.pause()
         server.add_routes(ControlApi(world, script, server, conductor).routes)
-        hosts = [host for face in faces for host in face.hosts]
         authority = None
         if settings.tls_port is not None:
-            authority = LocalAuthority.create(hosts, clock.now())
+            authority = LocalAuthority.create(binance.hosts | bybit.hosts, clock.now())
         return cls(world, script, server, conductor, authority)
 
     async def _listen(self, settings: SimulatorSettings) -> None:
@@ -223,25 +196,9 @@ def _virtual_clock(settings: SimulatorSettings, driver: Driver) -> VirtualMarket
     return None if is_live else VirtualMarketClock(driver.start_ms)
 
 
-def _open_account(world: World, settings: SimulatedAccountSettings, now_ms: int) -> None:
-    venue = world.venues[settings.venue]
-    venue.open_account(
-        settings.label, settings.deposits, label=settings.label, fee_asset=settings.fee_asset
+def _faces(world: World, settings: SimulatorSettings) -> tuple[BinanceSpotFace, BybitFace]:
+    venues, clocks, is_strict = world.venues, world.auth_clocks, settings.enforce_limits
+    return (
+        BinanceSpotFace(venues["binance"], clocks["binance"], BinanceLimits(is_enforced=is_strict)),
+        BybitFace(venues["bybit"], clocks["bybit"], BybitLimits(is_enforced=is_strict)),
     )
-    # Recognizable wherever one turns up: it cannot be a real key.
-    api_key = settings.api_key or f"sim-{settings.label}-{secrets.token_hex(8)}"
-    api_secret = (
-        settings.api_secret.get_secret_value()
-        if settings.api_secret
-        else f"sim-secret-{secrets.token_hex(16)}"
-    )
-    key = ApiKey(
-        key=api_key,
-        secret=api_secret,
-        account_id=settings.label,
-        label=settings.label,
-        created_ms=now_ms,
-        can_trade=settings.can_trade,
-        can_withdraw=settings.can_withdraw,
-    )
-    world.add(SimulatedAccount(settings.venue, settings.label, api_key, api_secret), key)

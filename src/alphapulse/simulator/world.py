@@ -11,6 +11,7 @@ from alphapulse.domain.order import Side
 from alphapulse.simulator import faults
 from alphapulse.simulator.core.account import Account, ApiKey
 from alphapulse.simulator.core.clock import AuthClock
+from alphapulse.simulator.core.events import CoreEvent, Happening, OrderChanged
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, MarketStatus
 from alphapulse.simulator.core.market import Market
@@ -85,8 +86,20 @@ class World:
 
     def __init__(self, venues: Mapping[str, Venue], auth_clocks: Mapping[str, AuthClock]) -> None:
         self.venues = venues
-        self._auth_clocks = auth_clocks
+        self.auth_clocks = auth_clocks
         self._accounts: dict[str, SimulatedAccount] = {}
+        self.orders_seen = 0
+        """Orders that a venue acknowledged since `open_doors`."""
+
+    def open_doors(self) -> None:
+        """The past and the preparations are over: what is ordered from now on counts."""
+        for venue in self.venues.values():
+            venue.subscribe(self._count)
+
+    def _count(self, event: CoreEvent) -> None:
+        is_new = {Happening.PLACED, Happening.REJECTED}
+        if isinstance(event, OrderChanged) and event.happening in is_new:
+            self.orders_seen += 1
 
     @property
     def accounts(self) -> tuple[SimulatedAccount, ...]:
@@ -132,15 +145,6 @@ class World:
             if market.last_price is not None
         }
 
-    @property
-    def orders_seen(self) -> int:
-        """Orders of all accounts that any venue ever accepted and still knows."""
-        return sum(
-            len(account.orders_by_id)
-            for venue in self.venues.values()
-            for account in venue.accounts.values()
-        )
-
     def deposit(self, label: str, asset: str, amount: Decimal) -> None:
         """Money from outside; a negative amount is a withdrawal."""
         venue, account = self._account(label)
@@ -168,7 +172,7 @@ class World:
 
     def skew_clock(self, venue: str, offset_ms: int) -> None:
         """Let the venue's clock be off; positive is ahead."""
-        self._auth_clocks[venue].skew_ms = offset_ms
+        self.auth_clocks[venue].skew_ms = offset_ms
 
     def revoke_key(self, label: str) -> None:
         """The account's key stops existing."""

@@ -1,0 +1,100 @@
+"""Opening: the world as it is when the doors open. Venues, accounts, and their past."""
+
+import secrets
+from collections.abc import Iterable
+from decimal import Decimal
+
+from alphapulse.domain.clock import Clock
+from alphapulse.domain.order import Side
+from alphapulse.simulator.core.account import Account, ApiKey
+from alphapulse.simulator.core.candles import DAY_MS
+from alphapulse.simulator.core.clock import AuthClock, MarketClock
+from alphapulse.simulator.core.exchange import Venue
+from alphapulse.simulator.core.instrument import Category, Instrument
+from alphapulse.simulator.core.listing import linear_instruments, spot_instruments
+from alphapulse.simulator.core.order import OrderKind, OrderRequest
+from alphapulse.simulator.history import History, PastClock, rest_open_orders
+from alphapulse.simulator.settings import (
+    GeneratorSettings,
+    SimulatedAccountSettings,
+    SimulatorSettings,
+)
+from alphapulse.simulator.world import SimulatedAccount, World
+
+
+def open_world(
+    settings: SimulatorSettings, clock: Clock, live: MarketClock, recorded: Iterable[Instrument]
+) -> World:
+    """Two venues and the accounts of the settings, with their history, but no prices of today.
+
+    Args:
+        live: the market's clock from today on.
+        recorded: what a recording needs listed besides the usual.
+    """
+    days = _history_days(settings)
+    past = PastClock(live, live.now_ms() - days * DAY_MS)
+    spot = (*spot_instruments(), *recorded)
+    venues = {
+        "binance": Venue("binance", spot, past),
+        "bybit": Venue("bybit", (*spot, *linear_instruments()), past),
+    }
+    world = World(venues, {name: AuthClock(clock) for name in venues})
+    for account in settings.accounts:
+        _open_account(world, account, past.now_ms())
+    if days:
+        positions = {account.label: account.positions for account in settings.accounts}
+        history = History(tuple(venues.values()), positions, settings.seed)
+        history.play(past, past.now_ms(), live.now_ms())
+    past.arrive()
+    return world
+
+
+def settle_in(world: World, settings: SimulatorSettings) -> None:
+    """At today's prices: open the positions that are not, and rest some orders."""
+    for known in settings.accounts:
+        venue = world.venues[known.venue]
+        account = venue.accounts[known.label]
+        for name, quantity in known.positions.items():
+            _reach(venue, account, name, quantity)
+        if _history_days(settings):
+            rest_open_orders(venue, account, settings.seed)
+    world.open_doors()
+
+
+def _history_days(settings: SimulatorSettings) -> int:
+    """A recording has a time of its own, in which nobody here has lived."""
+    return settings.history_days if isinstance(settings.driver, GeneratorSettings) else 0
+
+
+def _reach(venue: Venue, account: Account, name: str, quantity: Decimal) -> None:
+    """Buy or sell what is missing to a position; not where the contract has no price."""
+    market = venue.market(Category.LINEAR, name)
+    held = account.positions.get(name)
+    missing = quantity - (held.quantity if held is not None else Decimal(0))
+    if missing and market.reference_price is not None:
+        side = Side.BUY if missing > 0 else Side.SELL
+        request = OrderRequest(side=side, kind=OrderKind.MARKET, quantity=abs(missing))
+        venue.place(account, market, request)
+
+
+def _open_account(world: World, settings: SimulatedAccountSettings, now_ms: int) -> None:
+    world.venues[settings.venue].open_account(
+        settings.label, settings.deposits, label=settings.label, fee_asset=settings.fee_asset
+    )
+    # Recognizable wherever one turns up: it cannot be a real key.
+    api_key = settings.api_key or f"sim-{settings.label}-{secrets.token_hex(8)}"
+    api_secret = (
+        settings.api_secret.get_secret_value()
+        if settings.api_secret is not None
+        else f"sim-secret-{secrets.token_hex(16)}"
+    )
+    key = ApiKey(
+        key=api_key,
+        secret=api_secret,
+        account_id=settings.label,
+        label=settings.label,
+        created_ms=now_ms,
+        can_trade=settings.can_trade,
+        can_withdraw=settings.can_withdraw,
+    )
+    world.add(SimulatedAccount(settings.venue, settings.label, api_key, api_secret), key)
