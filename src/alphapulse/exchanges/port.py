@@ -64,6 +64,8 @@ class FillPage:
     fills: tuple[Fill, ...]
     next_cursor: FillCursor
     is_last: bool
+    read_until: datetime | None = None
+    """Up to when everything is read now, where the venue pages by time; it tells the progress."""
 
 
 class MarketSink(Protocol):

@@ -201,11 +201,11 @@ class AccountSync:
         configured = self._settings.watch_symbols.get(self.account.exchange, ())
         known = {*configured, *self._fills.traded}
         self._fills.cover(tradable(self.venue.instruments, self._held, known))
+        self._trigger(SyncKind.FILLS)
 
     def on_instruments(self) -> None:
         """The venue's instruments were read; new ones may have fills."""
         self._cover_fills()
-        self._trigger(SyncKind.FILLS)
 
     async def _watch(self) -> None:
         await self.exchange.watch_private(self._take, on_connected=self._on_connected)

@@ -18,6 +18,8 @@ CHECK_INTERVAL_S = 600.0
 # What the stream brought has been written, and what just closed has been sent, this long after.
 SETTLE_S = 5.0
 
+BUDGET_WAIT_S = 1.0  # candles can wait while others use up the rate budget
+
 PAGE_CANDLES = 1000  # the most Binance and Bybit give at once
 
 
@@ -46,6 +48,7 @@ class CandleHoles:
         self._gate = gate
         self._database = context.database
         self._clock = context.clock
+        self._budget_ratio = context.settings.history_budget_ratio
         self._refetch = timedelta(seconds=context.settings.candle_refetch_s)
         self._symbols = symbols
         self._on_candle = on_candle
@@ -70,6 +73,8 @@ class CandleHoles:
         return missing(present | absent, Timeframe.M1, since, until)
 
     async def _fetch(self, symbol: Symbol, holes: list[datetime]) -> None:
+        while float(self._exchange.budget_used) >= self._budget_ratio:  # noqa: ASYNC110
+            await asyncio.sleep(BUDGET_WAIT_S)
         async with self._gate.request():
             candles = await self._exchange.fetch_candles(
                 symbol, Timeframe.M1, holes[0], PAGE_CANDLES

@@ -30,7 +30,7 @@ class _Place:
     """The end was reached once; what comes now is new."""
     read_at_s: float = -math.inf
     """When its end was last reached, monotonic."""
-    last_fill_at: datetime | None = None
+    read_until: datetime | None = None
     hints: int = 0
     """How often something said that there is a new fill."""
     hints_followed: int = 0
@@ -147,7 +147,7 @@ class FillSync:
         if self._next() is not None:
             return BUDGET_WAIT_S if self._is_budget_short else 0.0
         now_s = self._clock.monotonic_s()
-        oldest_s = min((p.read_at_s for p in self._places.values()), default=now_s)
+        oldest_s = min((place.read_at_s for place in self._readable), default=now_s)
         return max(0.0, oldest_s + self._sweep_interval_s - now_s)
 
     async def take(self, fills: tuple[Fill, ...]) -> None:
@@ -157,7 +157,7 @@ class FillSync:
         self._announce(new)
 
     def _next(self) -> _Place | None:
-        places = [place for place in self._places.values() if not place.is_dropped]
+        places = self._readable
         if hinted := next((p for p in places if p.is_hinted), None):
             return hinted
         if unread := next((p for p in places if not p.is_complete), None):
@@ -165,6 +165,10 @@ class FillSync:
         due_before_s = self._clock.monotonic_s() - self._sweep_interval_s
         oldest = min(places, key=lambda p: p.read_at_s, default=None)
         return oldest if oldest is not None and oldest.read_at_s <= due_before_s else None
+
+    @property
+    def _readable(self) -> list[_Place]:
+        return [place for place in self._places.values() if not place.is_dropped]
 
     @property
     def _sweep_interval_s(self) -> float:
@@ -188,8 +192,8 @@ class FillSync:
             new = await tx.fills.record(page.fills)
             await tx.fill_cursors.save(self._account_id, page.next_cursor, complete=is_complete)
         place.cursor, place.is_complete = page.next_cursor, is_complete
-        if page.fills:
-            place.last_fill_at = page.fills[-1].occurred_at
+        newest = page.fills[-1].occurred_at if page.fills else None
+        place.read_until = page.read_until or newest or place.read_until
         if page.is_last:
             place.read_at_s = self._clock.monotonic_s()
             place.hints_followed = hints
@@ -207,7 +211,7 @@ class FillSync:
     def _progress_of(self, place: _Place) -> float:
         if place.is_complete or place.is_dropped:
             return 1.0
-        if place.last_fill_at is None:
+        if place.read_until is None:
             return 0.0
         start = self._settings.history_start
-        return min(1.0, (place.last_fill_at - start) / (self._clock.now() - start))
+        return min(1.0, (place.read_until - start) / (self._clock.now() - start))

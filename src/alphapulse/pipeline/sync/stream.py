@@ -15,6 +15,9 @@ from alphapulse.runtime.retry import Backoff
 # A connection that lived this long was no failed try, whatever ended it.
 LASTING_S = 30.0
 
+# What waiting does not mend, a refused key say, is not tried every few seconds.
+REFUSED_WAIT_S = 60.0
+
 
 class Stream:
     """One stream of one exchange or account.
@@ -54,6 +57,7 @@ class Stream:
         self._limit: asyncio.Timeout | None = None
         self._is_restart = False
         self._doubt: str | None = None
+        self._is_wanted = asyncio.Event()
         self._log = logger.bind(stream=name)
 
     @property
@@ -96,6 +100,7 @@ class Stream:
     def restart(self) -> None:
         """Connect anew at once: what is subscribed has changed. Not a failure."""
         self._is_restart = True
+        self._is_wanted.set()
         self._end()
 
     async def run(self) -> None:
@@ -109,6 +114,7 @@ class Stream:
 
     async def _connect(self) -> None:
         self._doubt, self._is_restart = None, False
+        self._is_wanted.clear()
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(None) as self._limit:
@@ -129,7 +135,9 @@ class Stream:
         self._on_lost(error)
         self._on_change()
         wait_s = max(self._backoff.delay_s(self._failures), error.retry_after_s or 0.0)
-        await asyncio.sleep(wait_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s if error.retryable else REFUSED_WAIT_S):
+                await self._is_wanted.wait()
 
     def _end(self) -> None:
         if self._limit is not None:

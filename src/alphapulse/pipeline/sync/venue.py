@@ -45,6 +45,7 @@ class VenueSync:
         self.unpriced: frozenset[Asset] = frozenset()
         self._context = context
         self._foreign_assets = foreign_assets
+        self._refused: set[Symbol] = set()
         self._on_change = on_change
         self.tracks = {
             kind: context.board.track(exchange.id, None, kind)
@@ -135,6 +136,7 @@ class VenueSync:
 
     async def _read_instruments(self) -> None:
         if await self._instruments.read():
+            self._refused.clear()
             self._watchlist.job.trigger()
             self._on_change(self)
 
@@ -147,7 +149,7 @@ class VenueSync:
         needed, unpriced = valuing(self.instruments, assets | self._foreign_assets())
         wanted = symbols | set(self._context.settings.watch_symbols.get(self.id, ()))
         active = {i.symbol for i in self.instruments if i.is_active}
-        self.prices.subscribe(needed | (wanted & active))
+        self.prices.subscribe((needed | (wanted & active)) - self._refused)
         own = unpriced & assets
         if own != self.unpriced:
             self.unpriced = own
@@ -173,9 +175,19 @@ class VenueSync:
             await self.exchange.measure_clock()
 
     async def _mend(self, verdict: Verdict, error: AlphaPulseError) -> None:
-        if verdict.reaction is Reaction.DROP_SYMBOL:
-            self.read_instruments()
+        self._drop_symbol(verdict, error)
+        if verdict.reaction is Reaction.MEASURE_CLOCK:
+            await self._clock_check.job.now()
 
     def _on_stream_lost(self, error: AlphaPulseError) -> None:
-        if classify(error).reaction is Reaction.DROP_SYMBOL:
-            self.read_instruments()
+        self._drop_symbol(classify(error), error)
+
+    def _drop_symbol(self, verdict: Verdict, error: AlphaPulseError) -> None:
+        """Go on without a symbol the venue refuses, until its list says something new of it."""
+        if verdict.reaction is not Reaction.DROP_SYMBOL:
+            return
+        symbol = error.facts.get("symbol")
+        if isinstance(symbol, str):
+            self._refused.add(Symbol(symbol))
+            self._watchlist.job.trigger()
+        self.read_instruments()
