@@ -4,6 +4,7 @@ SQLite allows one writer at a time, whoever it is. Within the process the writer
 second process is refused outright, because its turns would not be ours.
 """
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -95,33 +96,27 @@ async def open_folder(files: SqliteFiles) -> AsyncIterator[Folder]:
 
 
 def _claim(path: Path) -> sqlite3.Connection:
-    # SQLite's own lock on a file of its own: the same on every system, and gone with the process.
-    _refuse_network(path.parent)
-    try:
-        claim = sqlite3.connect(
-            f"{path.as_uri()}?mode=rwc",
-            uri=True,
-            timeout=0,
-            isolation_level=None,
-            check_same_thread=False,  # the last loop to leave closes it, whichever thread that is
-        )
-    except sqlite3.OperationalError as error:
+    folder = str(path.parent)
+    if not path.parent.exists():
         raise DatabaseUnavailable(
-            "the database folder is missing or may not be written; create it by upgrading",
-            folder=str(path.parent),
-        ) from error
+            "the database folder is missing; upgrade creates it", folder=folder
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise DatabaseUnavailable(
+            "the database folder may not be written; check its owner, permissions and mount",
+            folder=folder,
+        )
+    _refuse_network(path.parent)
+    # SQLite's own lock on a file of its own: the same on every system, and gone with the process.
+    # The last loop to leave closes it, whichever thread that is on.
+    claim = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         claim.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         claim.close()
-        if error.sqlite_errorname.startswith("SQLITE_BUSY"):
-            raise DatabaseBusy(
-                "another process has this database open; stop it, or use another folder",
-                folder=str(path.parent),
-            ) from error
-        raise DatabaseUnavailable(
-            "the database folder may not be written; check its owner, permissions and free space",
-            folder=str(path.parent),
+        raise DatabaseBusy(
+            "another process has this database open; stop it, or use another folder",
+            folder=folder,
             cause=error.sqlite_errorname,
         ) from error
     return claim

@@ -37,7 +37,7 @@ UNAVAILABLE = {
     "SQLITE_READONLY": "the database may only be read; check its permissions and its mount",
     "SQLITE_PERM": "the database may not be opened; check its permissions",
     "SQLITE_AUTH": "the database may not be opened; check its permissions",
-    "SQLITE_CANTOPEN": "the database file cannot be opened; check that it is there",
+    "SQLITE_CANTOPEN": "the database file cannot be opened; check that it and its folder are there",
     "SQLITE_IOERR": "the disk fails to read or write; check it and its free space",
     "SQLITE_CORRUPT": "the database file is damaged; restore a backup",
     "SQLITE_NOTADB": "the file is not a database; restore a backup",
