@@ -93,10 +93,6 @@ class Conductor:
     async def _play(self) -> None:
         origin_s, origin_ms = self._clock.monotonic_s(), self._driver.start_ms
         for step in self._steps:
-            if self.is_paused:
-                paused_s = self._clock.monotonic_s()
-                await self._may_go.wait()
-                origin_s += self._clock.monotonic_s() - paused_s
             if self._speed is None:
                 await self._make_room()
             else:
@@ -106,8 +102,18 @@ class Conductor:
                     await asyncio.sleep(wait_s)
                 elif wait_s < -LAG_MAX_S:
                     origin_s -= wait_s
+            # Asked last, because a pause may come while the step waits for its time.
+            origin_s += await self._sit_out_pause()
             self._do(step)
         self.is_finished = True
+
+    async def _sit_out_pause(self) -> float:
+        """Wait for `resume`; how long that took, in seconds."""
+        if not self.is_paused:
+            return 0.0
+        paused_s = self._clock.monotonic_s()
+        await self._may_go.wait()
+        return self._clock.monotonic_s() - paused_s
 
     async def _make_room(self) -> None:
         """Let sockets be served, and wait for those that are behind."""
