@@ -8,12 +8,21 @@ Json = Any
 
 
 def payload(name: str) -> Json:
-    """A recorded message, ``bybit/ws_kline``; they lie in ``shared/data`` beside the repository."""
+    """A recorded message, ``bybit/ws_kline``."""
+    return json.loads(shared_data(f"payloads/{name}.json").read_text())
+
+
+def shared_data(name: str) -> Path:
+    """A file of ``shared/data``, which lies beside the repository and is no part of it.
+
+    Raises:
+        FileNotFoundError: the tests cannot say anything without it.
+    """
     for folder in Path(__file__).resolve().parents:
-        path = folder / "shared" / "data" / "payloads" / f"{name}.json"
+        path = folder / "shared" / "data" / name
         if path.exists():
-            return json.loads(path.read_text())
-    raise FileNotFoundError(f"no recorded payload {name}: ../shared/data is missing")
+            return path
+    raise FileNotFoundError(f"../shared/data/{name} is missing")
 
 
 def differences(recorded: Json, sent: Json, extra: frozenset[str], at: str = "") -> list[str]:

@@ -29,6 +29,8 @@ def execution_report(event: OrderChanged) -> Row:
     """What befell an order. After a cancel ``c`` is the cancel's id and ``C`` the order's."""
     order, fill = event.order, event.fill
     is_cancel = event.cancel_id is not None
+    # Nothing (more) to match is the only way an order expires here.
+    why = {"eR": "INSUFFICIENT_LIQUIDITY"} if event.happening is Happening.EXPIRED else {}
     return {
         "e": "executionReport",
         "E": event.at_ms,
@@ -58,6 +60,7 @@ def execution_report(event: OrderChanged) -> Row:
         "Q": text(order.quote_quantity),
         "W": order.created_ms,
         "V": "NONE",
+        **why,
     }
 
 
