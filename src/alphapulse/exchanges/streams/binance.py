@@ -8,18 +8,19 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-str
 recorded frames: a book ticker's update ids rise with gaps, trade ids rise one by one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 import aiohttp
 import msgspec
-from msgspec.structs import replace
 
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import ExchangeId, Symbol
 from alphapulse.domain.instrument import Instrument
 from alphapulse.domain.market import Candle, MarketSubscription, Timeframe, Trade
+from alphapulse.domain.money import decimal_of
 from alphapulse.domain.order import Side
 from alphapulse.errors import InvalidInput
 from alphapulse.exchanges.port import MarketSink
@@ -87,10 +88,9 @@ async def watch(
         topics_per_request=TOPICS_PER_REQUEST,
         request_interval_s=REQUEST_INTERVAL_S,
     )
-    topics = decoder.topics
     lines = [
-        Line(dialect, topics[start : start + TOPICS_PER_CONNECTION])
-        for start in range(0, len(topics), TOPICS_PER_CONNECTION)
+        *_lines(replace(dialect, take=decoder.take_book), decoder.book_topics),
+        *_lines(dialect, decoder.other_topics),
     ]
     await watch_lines(
         lines,
@@ -100,6 +100,11 @@ async def watch(
         limits=limits,
         open_session=open_session,
     )
+
+
+def _lines(dialect: Dialect, topics: Sequence[Topic]) -> Iterator[Line]:
+    for start in range(0, len(topics), TOPICS_PER_CONNECTION):
+        yield Line(dialect, tuple(topics[start : start + TOPICS_PER_CONNECTION]))
 
 
 def _request(method: str, request_id: int, names: Sequence[str]) -> str:
@@ -117,7 +122,18 @@ class _Numbered(Topic):
         self.number = 0
 
 
-class _QuoteTopic(_Numbered):
+class _BookTopic(_Numbered):
+    __slots__ = ("ask", "bid", "quote")
+
+    def __init__(self, name: str, symbol: Symbol, quote: Quote) -> None:
+        super().__init__(name, symbol)
+        self.quote = quote
+        self.bid = ""
+        self.ask = ""
+        """As the venue wrote them: text is compared sooner than decimals are made."""
+
+
+class _DayTopic(_Numbered):
     __slots__ = ("quote",)
 
     def __init__(self, name: str, symbol: Symbol, quote: Quote) -> None:
@@ -154,8 +170,8 @@ class BinanceDecoder:
     ) -> None:
         self._sink = sink
         self._memory = memory
-        self._books: dict[str, _QuoteTopic] = {}
-        self._days: dict[str, _QuoteTopic] = {}
+        self._books: dict[str, _BookTopic] = {}
+        self._days: dict[str, _DayTopic] = {}
         self._trades: dict[str, _TradeTopic] = {}
         self._candles: dict[tuple[str, str], _CandleTopic] = {}
         self._decode_book = msgspec.json.Decoder(BookFrame).decode
@@ -163,9 +179,8 @@ class BinanceDecoder:
         self._decode_trade = msgspec.json.Decoder(TradeFrame).decode
         self._decode_kline = msgspec.json.Decoder(KlineFrame).decode
         self._decode_other = msgspec.json.Decoder(OtherFrame).decode
-        # By the second letter after the "@": bookTicker, ticker, trade, kline.
+        # By the second letter after the "@": ticker, trade, kline.
         self._takers: dict[int, Callable[[bytes, datetime], None]] = {
-            ord("o"): self._take_book,
             ord("i"): self._take_day,
             ord("r"): self._take_trade,
             ord("l"): self._take_kline,
@@ -173,19 +188,44 @@ class BinanceDecoder:
         self._plan(subscription, instruments)
 
     @property
-    def topics(self) -> tuple[Topic, ...]:
-        """Every stream to subscribe to; quotes first, for they are what people wait for."""
-        return (
-            *self._books.values(),
-            *self._days.values(),
-            *self._trades.values(),
-            *self._candles.values(),
-        )
+    def book_topics(self) -> tuple[Topic, ...]:
+        """The streams whose frames `take_book` takes."""
+        return tuple(self._books.values())
+
+    @property
+    def other_topics(self) -> tuple[Topic, ...]:
+        """The streams whose frames `take` takes."""
+        return (*self._days.values(), *self._trades.values(), *self._candles.values())
+
+    def take_book(self, frame: bytes, received_at: datetime) -> Notice | None:
+        """Hand out what one frame says, on a connection of book tickers alone.
+
+        They are nineteen of twenty frames, so they are spared the look at what kind they are and
+        everything else that can wait until a price has changed.
+        """
+        try:
+            book = self._decode_book(frame).data
+            topic = self._books[book.s]
+            if book.u <= topic.number:
+                self._memory.counts.stale += 1
+                return None
+            quote = topic.quote
+            is_same = book.b == topic.bid and book.a == topic.ask
+            if not is_same or received_at >= quote.due_at:
+                quote.offer_book(price(book.b), price(book.a), received_at)
+                topic.bid, topic.ask = book.b, book.a
+            topic.number = book.u
+            topic.heard = True
+        except LookupError:
+            self._memory.note_unknown(frame)
+        except (msgspec.DecodeError, InvalidInput) as why:
+            return self._take_other(frame, why)
+        return None
 
     def take(self, frame: bytes, received_at: datetime) -> Notice | None:
-        """Hand out what one frame says.
+        """Hand out what one frame says, on a connection of all other streams.
 
-        Its kind is read off the stream's name: ``{"stream":"btcusdt@bookTicker","data":{``.
+        Its kind is read off the stream's name: ``{"stream":"btcusdt@trade","data":{``.
         """
         why: Exception | None = None
         try:
@@ -206,9 +246,9 @@ class BinanceDecoder:
         quotes: dict[Symbol, Quote] = {}
         for symbol in sorted(subscription.tickers):
             raw = instrument_of(EXCHANGE, symbol, instruments).exchange_symbol
-            quotes[symbol] = quote = Quote(EXCHANGE, symbol)
-            self._books[raw] = _QuoteTopic(f"{raw.lower()}@bookTicker", symbol, quote)
-            self._days[raw] = _QuoteTopic(f"{raw.lower()}@ticker", symbol, quote)
+            quotes[symbol] = quote = Quote(EXCHANGE, symbol, self._sink)
+            self._books[raw] = _BookTopic(f"{raw.lower()}@bookTicker", symbol, quote)
+            self._days[raw] = _DayTopic(f"{raw.lower()}@ticker", symbol, quote)
         for symbol in sorted(subscription.trades):
             raw = instrument_of(EXCHANGE, symbol, instruments).exchange_symbol
             self._trades[raw] = _TradeTopic(f"{raw.lower()}@trade", symbol, quotes.get(symbol))
@@ -217,27 +257,6 @@ class BinanceDecoder:
             name = f"{raw.lower()}@kline_{timeframe}"
             self._candles[raw, timeframe.value] = _CandleTopic(name, symbol, timeframe)
 
-    def _take_book(self, frame: bytes, received_at: datetime) -> None:
-        book = self._decode_book(frame).data
-        topic = self._books[book.s]
-        if book.u <= topic.number:
-            self._memory.counts.stale += 1
-            return
-        topic.number = book.u
-        topic.heard = True
-        quote = topic.quote
-        ticker = quote.ticker
-        bid, ask = price(book.b), price(book.a)
-        # One price is nearly always one object, so identity tells without comparing decimals.
-        if bid is ticker.bid and ask is ticker.ask and not quote.is_due(received_at):
-            return
-        # The venue gives this frame no time, so ours stands in unless it lags behind the venue's.
-        occurred_at = received_at if received_at > ticker.occurred_at else ticker.occurred_at
-        quote.ticker = ticker = replace(
-            ticker, bid=bid, ask=ask, occurred_at=occurred_at, received_at=received_at
-        )
-        self._sink.on_ticker(ticker)
-
     def _take_day(self, frame: bytes, received_at: datetime) -> None:
         day = self._decode_day(frame).data
         topic = self._days[day.s]
@@ -245,10 +264,9 @@ class BinanceDecoder:
             return
         quote = topic.quote
         quote.offer(
-            self._sink,
             moment(day.E),
             received_at,
-            last=price(day.c) if quote.take_last(day.E) else quote.ticker.last,
+            last=price(day.c) if quote.is_newest_last(day.E) else quote.ticker.last,
             open_24h=price(day.o),
             high_24h=price(day.h),
             low_24h=price(day.l),
@@ -269,15 +287,15 @@ class BinanceDecoder:
             symbol=topic.symbol,
             trade_id=str(said.t),
             price=number(said.p),
-            quantity=number(said.q),
+            quantity=decimal_of(said.q),
             side=Side.SELL if said.m else Side.BUY,
             occurred_at=moment(said.T),
             received_at=received_at,
         )
         self._sink.on_trade(trade)
         quote = topic.quote
-        if quote is not None and quote.take_last(said.T):
-            quote.offer(self._sink, trade.occurred_at, received_at, last=trade.price)
+        if quote is not None:
+            quote.offer_last(trade, said.T)
 
     def _take_kline(self, frame: bytes, received_at: datetime) -> None:
         said = self._decode_kline(frame).data
@@ -300,7 +318,7 @@ class BinanceDecoder:
                 high=number(bar.h),
                 low=number(bar.l),
                 close=number(bar.c),
-                volume=number(bar.v),
+                volume=decimal_of(bar.v),
                 is_closed=bar.x,
                 trades=bar.n,
             )

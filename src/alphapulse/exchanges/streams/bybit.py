@@ -21,6 +21,7 @@ from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import ExchangeId, Symbol
 from alphapulse.domain.instrument import Instrument, InstrumentType
 from alphapulse.domain.market import Candle, MarketSubscription, Timeframe, Trade
+from alphapulse.domain.money import decimal_of
 from alphapulse.domain.order import Side
 from alphapulse.errors import InstrumentUnavailable, InvalidInput, StreamLost
 from alphapulse.exchanges.port import MarketSink
@@ -269,7 +270,7 @@ class BybitDecoder:
     ) -> None:
         quotes: dict[Symbol, Quote] = {}
         for symbol, raw in self._named(subscription.tickers, instruments):
-            quotes[symbol] = quote = Quote(EXCHANGE, symbol)
+            quotes[symbol] = quote = Quote(EXCHANGE, symbol, self._sink)
             self._tickers[f"tickers.{raw}"] = _TickerTopic(f"tickers.{raw}", symbol, quote)
             if self._category == "spot":
                 name = f"orderbook.1.{raw}"
@@ -313,9 +314,9 @@ class BybitDecoder:
         topic.heard = True
         topic.marks.update(dict.fromkeys(changes, mark))
         quote = topic.quote
-        if "last" in changes and not quote.take_last(said.ts):
+        if "last" in changes and not quote.is_newest_last(said.ts):
             del changes["last"]
-        quote.offer(self._sink, moment(said.ts), received_at, **changes)
+        quote.offer(moment(said.ts), received_at, **changes)
 
     def _take_book(self, frame: bytes, received_at: datetime) -> None:
         said = self._decode_book(frame)
@@ -337,7 +338,6 @@ class BybitDecoder:
         topic.heard = True
         topic.update_id, topic.ts = book.u, said.ts
         topic.quote.offer(
-            self._sink,
             moment(said.ts),
             received_at,
             bid=max(topic.bids, default=None),
@@ -356,15 +356,15 @@ class BybitDecoder:
                 symbol=topic.symbol,
                 trade_id=one.i,
                 price=number(one.p),
-                quantity=number(one.v),
+                quantity=decimal_of(one.v),
                 side=_SIDES[one.S],
                 occurred_at=moment(one.T),
                 received_at=received_at,
             )
             topic.heard = True
             self._sink.on_trade(trade)
-            if topic.quote is not None and topic.quote.take_last(one.T):
-                topic.quote.offer(self._sink, trade.occurred_at, received_at, last=trade.price)
+            if topic.quote is not None:
+                topic.quote.offer_last(trade, one.T)
 
     def _take_klines(self, frame: bytes, _: datetime) -> None:
         said = self._decode_kline(frame)
@@ -388,7 +388,7 @@ class BybitDecoder:
                     high=number(bar.high),
                     low=number(bar.low),
                     close=number(bar.close),
-                    volume=number(bar.volume),
+                    volume=decimal_of(bar.volume),
                     is_closed=bar.confirm,
                 )
             )

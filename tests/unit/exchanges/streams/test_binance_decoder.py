@@ -87,7 +87,7 @@ def kline(event_ms: int, open_ms: int, *, closed: bool, close: str = "100.5") ->
 def test_ticker_is_merged_from_book_and_statistics(sink: KeepingSink) -> None:
     decoder = make_decoder(sink)
 
-    decoder.take(book(7, "61837.63000000", "61837.64000000"), NOW)
+    decoder.take_book(book(7, "61837.63000000", "61837.64000000"), NOW)
     decoder.take(day(1723161255343), NOW + timedelta(milliseconds=5))
 
     first, merged = sink.tickers
@@ -114,7 +114,7 @@ def test_ticker_is_repeated_once_a_second_while_frames_only_confirm_it(sink: Kee
 
     for number in range(25):
         at = NOW + timedelta(milliseconds=100 * number)
-        decoder.take(book(number + 1, "10.00", "11.00"), at)
+        decoder.take_book(book(number + 1, "10.00", "11.00"), at)
 
     assert [t.received_at - NOW for t in sink.tickers] == [timedelta(seconds=s) for s in (0, 1, 2)]
 
@@ -124,14 +124,14 @@ def test_book_that_came_twice_or_late_changes_nothing(sink: KeepingSink) -> None
     decoder = make_decoder(sink, memory=memory)
 
     for frame in (book(8, "10", "11"), book(8, "10", "11"), book(7, "9", "10")):
-        decoder.take(frame, NOW)
+        decoder.take_book(frame, NOW)
 
     assert len(sink.tickers) == 1
     assert memory.counts.stale == 2
 
 
 def test_empty_side_of_a_book_is_no_price_and_not_zero(sink: KeepingSink) -> None:
-    make_decoder(sink).take(book(1, "0.00000000", "11.00"), NOW)
+    make_decoder(sink).take_book(book(1, "0.00000000", "11.00"), NOW)
 
     assert sink.tickers[0].bid is None
 
@@ -207,7 +207,8 @@ def test_recorded_kline_payloads_are_read(sink: KeepingSink) -> None:
 def test_answers_and_the_farewell_are_notices(sink: KeepingSink) -> None:
     decoder = make_decoder(sink)
 
-    assert decoder.take(b'{"result":null,"id":3}', NOW) == Reply("3", None)
+    for take in (decoder.take, decoder.take_book):
+        assert take(b'{"result":null,"id":3}', NOW) == Reply("3", None)
     refusal = b'{"error":{"code":2,"msg":"Invalid request: btcusdt@trade"},"id":4}'
     assert decoder.take(refusal, NOW) == Reply("4", "2: Invalid request: btcusdt@trade")
     farewell = decoder.take(b'{"e":"serverShutdown","E":1}', NOW)
@@ -220,8 +221,29 @@ def test_answers_and_the_farewell_are_notices(sink: KeepingSink) -> None:
         b'{"stream":"btcusdt@bookTicker","data":{"u":1,"s":"BTCUSDT","b":"NaN","a":"1"}}',
         b'{"stream":"btcusdt@bookTicker","data":{"u":1,"s":"BTCUSDT","b":"1E999","a":"1"}}',
         b'{"stream":"btcusdt@bookTicker","data":{"u":"x","s":"BTCUSDT","b":"2","a":"1"}}',
+        b'{"stream":"btcusdt@bookTicker","data":{"u":1,"s":"BTC',
+        b"<html>@over there</html>",
+    ],
+)
+def test_malformed_book_is_counted_and_does_not_stop_the_next(
+    sink: KeepingSink, frame: bytes
+) -> None:
+    memory = make_memory()
+    decoder = make_decoder(sink, memory=memory)
+
+    assert decoder.take_book(frame, NOW) is None
+    decoder.take_book(book(1, "10", "11"), NOW)
+
+    assert memory.counts.malformed == 1
+    assert [t.bid for t in sink.tickers] == [Decimal(10)]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
         b'{"stream":"btcusdt@trade","data":{"s":"BTCUSDT"}}',
         b'{"stream":"btcusdt@trade","data":{"s":"BTC',
+        b'{"stream":"btcusdt@ticker","data":[1,2]}',
         b"<html>@over there</html>",
     ],
 )
@@ -232,16 +254,16 @@ def test_malformed_frame_is_counted_and_does_not_stop_the_next(
     decoder = make_decoder(sink, memory=memory)
 
     assert decoder.take(frame, NOW) is None
-    decoder.take(book(2, "10", "11"), NOW)
+    decoder.take(trade(1), NOW)
 
     assert memory.counts.malformed == 1
-    assert [t.bid for t in sink.tickers] == [Decimal(10)]
+    assert len(sink.trades) == 1
 
 
 @pytest.mark.parametrize(
     "frame",
     [
-        b'{"stream":"bnbusdt@bookTicker","data":{"u":1,"s":"BNBUSDT","b":"1","a":"2"}}',
+        b'{"stream":"bnbusdt@trade","data":{"s":"BNBUSDT","t":1,"p":"1","q":"2","T":1,"m":true}}',
         b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate"}}',
         b"{}",
     ],
@@ -255,13 +277,24 @@ def test_frame_nobody_asked_for_is_counted_as_unknown(sink: KeepingSink, frame: 
     assert memory.counts.malformed == 0
 
 
+def test_book_of_a_symbol_nobody_asked_for_is_counted_as_unknown(sink: KeepingSink) -> None:
+    memory = make_memory()
+    frame = b'{"stream":"bnbusdt@bookTicker","data":{"u":1,"s":"BNBUSDT","b":"1","a":"2"}}'
+
+    make_decoder(sink, memory=memory).take_book(frame, NOW)
+
+    assert memory.counts.unknown == 1
+
+
 @given(st.binary(max_size=80))
 def test_no_frame_whatsoever_raises(frame: bytes) -> None:
     memory = make_memory()
+    decoder = make_decoder(KeepingSink(), memory=memory)
 
-    notice = make_decoder(KeepingSink(), memory=memory).take(frame, NOW)
+    for take in (decoder.take, decoder.take_book):
+        assert take(frame, NOW) is None
 
-    assert notice is not None or memory.counts.malformed + memory.counts.unknown == 1
+    assert memory.counts.malformed + memory.counts.unknown == 2
 
 
 def test_unknown_symbol_is_named(sink: KeepingSink) -> None:
@@ -280,7 +313,8 @@ def test_recorded_market_is_taken_whole(sink: KeepingSink) -> None:
     expected_trades = others = 0
 
     for received_at, frame in recorded_binance_frames():
-        decoder.take(frame, received_at)
+        take = decoder.take_book if b"@bookTicker" in frame else decoder.take
+        take(frame, received_at)
         event = json.loads(frame)
         kind = event.get("stream", "").partition("@")[2]
         if kind == "bookTicker":
