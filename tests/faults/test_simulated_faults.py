@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.instrument import MarketStatus
@@ -339,3 +340,23 @@ async def test_slow_reader_is_disconnected(simulator: Simulator) -> None:
             await socket.send({"op": "ping", "req_id": "x" * 60_000})
 
         await eventually(lambda: simulator.stream_count == 0)
+
+
+def test_connections_are_cut_on_the_products_loop_as_well() -> None:
+    async def cut() -> None:
+        settings = QUICK.model_copy(update={"history_days": 0})
+        async with Simulator.running(settings) as simulator, plain_bybit(simulator) as client:
+            # aiohttp sends an idempotent request once more when a kept connection is reset.
+            simulator.faults.add(Reset(count=2))
+            with pytest.raises(aiohttp.ClientError):
+                await client.public(TIME)
+            async with client.socket("/v5/public/spot") as socket:
+                await socket.subscribe("tickers.BTCUSDT")
+                simulator.stop_venue("bybit")
+                with pytest.raises(EOFError):
+                    await socket.until(lambda _: False)
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await client.public(TIME)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(cut())

@@ -53,7 +53,7 @@ class SimulatorServer:
         self._apply = apply
         self._random = random.Random(seed)
         self._stopped_venues: set[str] = set()
-        self._venue_of: dict[asyncio.BaseTransport, str] = {}
+        self._venue_of: dict[asyncio.Transport, str] = {}
         self._wires: set[Wire] = set()
         self._stopping = asyncio.Event()
         self._app = web.Application(client_max_size=BODY_BYTES_MAX)
@@ -269,10 +269,9 @@ def _cut(http: web.Request) -> web.Response:
     return web.Response(status=503)
 
 
-def _abort(transport: asyncio.BaseTransport) -> None:
+def _abort(transport: asyncio.Transport) -> None:
     # Lingering for 0 s turns the close into a reset, which is what a crashed peer sends.
     raw: socket.socket | None = transport.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
+    transport.abort()
