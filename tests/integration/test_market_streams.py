@@ -12,16 +12,22 @@ from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.market import MarketSubscription
 from alphapulse.errors import InstrumentUnavailable, StreamLost
-from alphapulse.exchanges.streams import binance, bybit
+from alphapulse.exchanges.streams import binance, bybit, connection
 from alphapulse.exchanges.streams.memory import StreamMemory
 from alphapulse.exchanges.streams.watchdog import StreamLimits
 from tests.eventually import eventually
 from tests.fixtures.clock import HandClock
 from tests.fixtures.streams import KeepingSink, make_instruments, make_memory
-from tests.fixtures.stub_venue import StubVenue, confirm_as_bybit, stub_venue
+from tests.fixtures.stub_venue import (
+    StubVenue,
+    confirm_as_binance,
+    confirm_as_bybit,
+    names_of,
+    stub_venue,
+)
 
 BTC = Symbol("BTC/USDT")
-LIMITS = StreamLimits(open_s=2, confirm_s=2, silence_s=2, topic_silence_s=60)
+LIMITS = StreamLimits(open_s=2, confirm_s=2, silence_s=2, topic_silence_s=60, overlap_s=0.5)
 
 
 class Watching:
@@ -76,6 +82,11 @@ def book(update_id: int, symbol: str = "BTCUSDT", bid: str = "10") -> str:
     return json.dumps({"stream": f"{symbol.lower()}@bookTicker", "data": data})
 
 
+def day(event_ms: int, symbol: str = "BTCUSDT") -> str:
+    data = {"E": event_ms, "s": symbol} | dict.fromkeys("cohlvq", "1")
+    return json.dumps({"stream": f"{symbol.lower()}@ticker", "data": data})
+
+
 async def lost(state: Watching) -> StreamLost:
     with pytest.raises(StreamLost) as raised:
         await asyncio.wait_for(state.task, 5)
@@ -93,12 +104,11 @@ async def test_frames_reach_the_sink_in_order_once_confirmed(
     assert [t.bid for t in sink.tickers] == [Decimal(n) for n in range(1, 501)]
     assert {t.received_at for t in sink.tickers} == {clock.now()}
     assert state.connected == 1
-    assert venue.paths == ["/stream.binance.com:9443/stream"]
-    assert venue.requests[0][0] == {
-        "method": "SUBSCRIBE",
-        "params": ["btcusdt@bookTicker", "btcusdt@ticker"],
-        "id": 1,
-    }
+    assert venue.paths == ["/stream.binance.com:9443/stream"] * 2
+    assert sorted(str(requests) for requests in venue.requests) == [
+        str([{"method": "SUBSCRIBE", "params": [f"btcusdt@{kind}"], "id": 1}])
+        for kind in ("bookTicker", "ticker")
+    ]
 
 
 async def test_many_symbols_share_out_over_connections_and_requests(
@@ -111,17 +121,11 @@ async def test_many_symbols_share_out_over_connections_and_requests(
 
     async with stub_venue() as venue, watching(venue, sink, clock, *symbols) as state:
         assert state.connected == 1
-        asked = [[len(_names(r)) for r in requests] for requests in venue.requests]
+        asked = [[len(names_of(r)) for r in requests] for requests in venue.requests]
 
-    assert sorted(asked) == [[3, 1], [3, 3, 2], [3, 3, 2]]
-    names = [name for requests in venue.requests for r in requests for name in _names(r)]
+    assert sorted(asked) == [[2], [2], [3, 3, 2], [3, 3, 2]]
+    names = [name for requests in venue.requests for r in requests for name in names_of(r)]
     assert len(set(names)) == 20
-
-
-def _names(request: dict[str, object]) -> list[object]:
-    params = request.get("params", request.get("args"))
-    assert isinstance(params, list)
-    return params
 
 
 async def test_bybit_asks_for_ten_spot_topics_at_a_time_on_an_address_per_category(
@@ -136,8 +140,8 @@ async def test_bybit_asks_for_ten_spot_topics_at_a_time_on_an_address_per_catego
         assert state.connected == 1
 
     by_path = dict(zip(venue.paths, venue.requests, strict=True))
-    assert [len(_names(r)) for r in by_path["/stream.bybit.com/v5/public/spot"]] == [10, 6]
-    assert [_names(r) for r in by_path["/stream.bybit.com/v5/public/linear"]] == [
+    assert [len(names_of(r)) for r in by_path["/stream.bybit.com/v5/public/spot"]] == [10, 6]
+    assert [names_of(r) for r in by_path["/stream.bybit.com/v5/public/linear"]] == [
         ["tickers.C0USDT"]
     ]
 
@@ -190,6 +194,7 @@ async def test_silent_topic_is_subscribed_anew_while_others_speak(
         stub_venue() as venue,
         watching(venue, sink, clock, "BTC/USDT", "ETH/USDT", limits=limits) as state,
     ):
+        (books,) = venue.following("btcusdt@bookTicker")
         number = 0
 
         async def renewed() -> bool:
@@ -197,18 +202,18 @@ async def test_silent_topic_is_subscribed_anew_while_others_speak(
             number += 1
             clock.advance(0.1)
             await venue.send(book(number, bid=str(number)))
-            return len(venue.requests[0]) >= 3
+            await venue.send(day(number))
+            await venue.send(day(number, "ETHUSDT"))
+            return len(venue.requests[books]) >= 3
 
         await eventually(renewed, within_s=10)
-        await eventually(lambda: len(venue.requests[0]) == 3)
         assert not state.task.done()
 
-    again = ["ethusdt@bookTicker", "btcusdt@ticker", "ethusdt@ticker"]
-    assert [(r["method"], r["params"]) for r in venue.requests[0][1:]] == [
-        ("UNSUBSCRIBE", again),
-        ("SUBSCRIBE", again),
+    assert [(r["method"], r["params"]) for r in venue.requests[books][1:]] == [
+        ("UNSUBSCRIBE", ["ethusdt@bookTicker"]),
+        ("SUBSCRIBE", ["ethusdt@bookTicker"]),
     ]
-    assert state.memory.counts.renewed == 3
+    assert state.memory.counts.renewed == 1
 
 
 async def test_ended_and_aborted_connections_are_lost(sink: KeepingSink, clock: HandClock) -> None:
@@ -218,7 +223,7 @@ async def test_ended_and_aborted_connections_are_lost(sink: KeepingSink, clock: 
             error = await lost(state)
             assert (error.message, error.facts["close_code"]) == ("stream ended", 1001)
         async with watching(venue, sink, clock) as state:
-            venue.transports[1].abort()
+            venue.transports[-1].abort()
             assert (await lost(state)).message == "stream ended"
 
 
@@ -230,7 +235,7 @@ async def test_loss_of_one_connection_closes_the_others(
         stub_venue() as venue,
         watching(venue, sink, clock, "A/USDT", "B/USDT", "C/USDT") as state,
     ):
-        assert len(venue.sockets) == 3
+        assert len(venue.sockets) == 4
         venue.transports[1].abort()
         await lost(state)
         await eventually(lambda: all(socket.closed for socket in venue.sockets))
@@ -257,7 +262,9 @@ async def test_nobody_there_is_a_lost_stream(sink: KeepingSink, clock: HandClock
 
 
 async def test_refused_subscription_names_the_symbol(sink: KeepingSink, clock: HandClock) -> None:
-    def refuse(request: dict[str, object]) -> str:
+    def refuse(request: dict[str, object]) -> str | None:
+        if "ethusdt@ticker" not in names_of(request):
+            return confirm_as_binance(request)
         error = {"code": 2, "msg": "Invalid request: no such stream ethusdt@ticker"}
         return json.dumps({"error": error, "id": request["id"]})
 
@@ -298,7 +305,7 @@ async def test_malformed_frame_is_counted_and_the_stream_goes_on(
     sink: KeepingSink, clock: HandClock
 ) -> None:
     async with stub_venue() as venue, watching(venue, sink, clock) as state:
-        await venue.send("<html>")
+        await venue.send("<html>", 0)
         await venue.send(book(1))
         await eventually(lambda: sink.tickers)
 
@@ -309,31 +316,31 @@ async def test_rotation_overlaps_and_hands_nothing_out_twice(
     sink: KeepingSink, clock: HandClock
 ) -> None:
     async with stub_venue() as venue, watching(venue, sink, clock) as state:
+        (old,) = venue.following("btcusdt@bookTicker")
         await venue.send(book(1, bid="1"))
-        await venue.send('{"e":"serverShutdown","E":1}')
-        await eventually(lambda: len(venue.sockets) == 2)
-        await venue.send(book(2, bid="2"), 0)
-        await venue.send(book(2, bid="2"), 1)
-        await venue.send(book(3, bid="3"), 1)
-        await eventually(lambda: venue.sockets[0].closed)
+        await venue.send('{"e":"serverShutdown","E":1}', old)
+        await eventually(lambda: len(venue.following("btcusdt@bookTicker")) == 2)
+        new = venue.following("btcusdt@bookTicker")[-1]
+        await venue.send(book(2, bid="2"), old)
+        await venue.send(book(2, bid="2"), new)
+        await venue.send(book(3, bid="3"), new)
+        await eventually(lambda: venue.sockets[old].closed)
         await eventually(lambda: len(sink.tickers) == 3)
         assert not state.task.done()
 
     assert [t.bid for t in sink.tickers] == [Decimal(1), Decimal(2), Decimal(3)]
     assert state.connected == 1
-    assert state.memory.counts.connects == 2
+    assert state.memory.counts.connects == 3
 
 
 async def test_connections_are_rotated_before_their_day_is_over(
-    sink: KeepingSink, clock: HandClock
+    sink: KeepingSink, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = StreamLimits(rotate_after_s=0.05)
-    async with (
-        stub_venue() as venue,
-        watching(venue, sink, clock, limits=limits) as state,
-    ):
-        await eventually(lambda: len(venue.sockets) >= 3)
-        await eventually(lambda: venue.sockets[0].closed)
+    monkeypatch.setattr(connection, "ROTATION_SPREAD_S", 0)
+    limits = StreamLimits(rotate_after_s=0.05, overlap_s=0)
+    async with stub_venue() as venue, watching(venue, sink, clock, limits=limits) as state:
+        await eventually(lambda: len(venue.sockets) >= 6)
+        await eventually(lambda: venue.sockets[0].closed and venue.sockets[1].closed)
         assert not state.task.done()
         assert state.connected == 1
 

@@ -170,6 +170,7 @@ class _Keeper:
                 following = self._connection()
                 following_task = tasks.create_task(following.run())
                 await following.confirmed.wait()
+                await asyncio.sleep(self._limits.overlap_s)
                 task.cancel()
                 current, task = following, following_task
 

@@ -25,6 +25,8 @@ class StreamLimits:
     connection's limit because a quiet market is no fault."""
     rotate_after_s: float = 23 * 3600.0
     """Venues end a connection after 24 h; we open the next one before that."""
+    overlap_s: float = 2.0
+    """How long the old connection stays beside its successor: what was sent to it is on its way."""
 
 
 DEFAULT_LIMITS = StreamLimits()
