@@ -15,6 +15,7 @@ from alphapulse.database.migrations import schema
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.database.statements import Statements
 from alphapulse.database.unit_of_work import MarketUnitOfWork, UnitOfWork, reading, writing
+from alphapulse.observability.metrics import DB_POOL_IN_USE
 
 Work = TypeVar("Work", UnitOfWork, MarketUnitOfWork)
 
@@ -48,6 +49,7 @@ class Database:
         self._adapter = adapter
         self._loop = asyncio.get_running_loop()
         self._waiting = 0
+        self._in_use = DB_POOL_IN_USE.labels(name)
 
     def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Write money; committed when the block ends well, else as if it had never been."""
@@ -111,7 +113,8 @@ class Database:
                 statements = await stack.enter_async_context(transaction)
             finally:
                 self._waiting -= 1
-            yield make(statements)
+            with self._in_use.track_inprogress():
+                yield make(statements)
 
 
 @asynccontextmanager

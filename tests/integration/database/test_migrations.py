@@ -103,6 +103,25 @@ async def test_an_upgrade_of_the_newest_schema_changes_nothing(
             assert await market.candles.range(*key, make_candle().open_time, NOW, 1)
 
 
+async def test_before_the_first_upgrade_there_is_no_revision(
+    empty_settings: DatabaseSettings,
+) -> None:
+    assert await schema.current(empty_settings) == dict.fromkeys(Store)
+
+
+async def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    settings = DatabaseSettings(url=f"sqlite:///{tmp_path / 'my data #1 100%'}")
+    await schema.upgrade(settings)
+    assert await schema.current(settings) == HEADS
+
+
+async def test_the_money_file_may_be_named_itself(tmp_path: Path) -> None:
+    await schema.upgrade(DatabaseSettings(url=f"sqlite:///{tmp_path / 'here' / 'pulse.db'}"))
+    names = {path.name for path in (tmp_path / "here").iterdir()}
+    assert names == {"pulse.db", "pulse.market.db", "pulse.lock"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "here").glob("*.db"))
+
+
 async def test_two_upgrades_at_once_are_as_good_as_one(empty_settings: DatabaseSettings) -> None:
     await asyncio.gather(schema.upgrade(empty_settings), schema.upgrade(empty_settings))
     assert await schema.current(empty_settings) == HEADS

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
 from alphapulse.database.connection import Database, open_database
 from alphapulse.database.settings import DatabaseSettings
@@ -176,7 +177,13 @@ async def test_who_waits_for_a_connection_is_counted_and_not_kept_for_ever(
             waiting = asyncio.create_task(read())
             await eventually(lambda: database.pool.waiting == 1)
             assert database.pool.used == 1
+            assert _in_use() == 1
             with pytest.raises(DatabaseBusy):
                 await waiting
         assert database.pool.waiting == database.pool.used == 0
+        assert _in_use() == 0
         await read()
+
+
+def _in_use() -> float | None:
+    return REGISTRY.get_sample_value("alphapulse_db_pool_in_use", {"pool": "test"})

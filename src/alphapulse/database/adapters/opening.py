@@ -12,6 +12,14 @@ from alphapulse.database.adapters.sqlite import SqliteAdapter
 from alphapulse.database.settings import DatabaseSettings
 
 
+def is_missing(settings: DatabaseSettings) -> bool:
+    """Whether it is SQLite that was never created; a server's database is not ours to create."""
+    if make_url(settings.url).get_backend_name() == "postgresql":
+        return False
+    files = SqliteFiles.of(settings.url)
+    return not (files.money.exists() and files.market.exists())
+
+
 @asynccontextmanager
 async def open_adapter(
     settings: DatabaseSettings, *, name: str, migrates: bool = False

@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, column, select, table
 
 from alphapulse.database.adapters.adapter import Store
-from alphapulse.database.adapters.opening import open_adapter
+from alphapulse.database.adapters.opening import is_missing, open_adapter
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.database.statements import Statements
 from alphapulse.database.unit_of_work import reading, writing
@@ -47,6 +47,8 @@ async def downgrade(settings: DatabaseSettings, store: Store, revision: str) -> 
 
 async def current(settings: DatabaseSettings) -> dict[Store, str | None]:
     """The revision each store is at; ``None`` before the first upgrade."""
+    if is_missing(settings):
+        return dict.fromkeys(Store)
     async with open_adapter(settings, name="schema") as adapter:
         found = {}
         for store in Store:

@@ -71,6 +71,8 @@ def _key(fill: Fill) -> _Key:
 
 
 def _completed(known: Fill, told: Fill) -> Fill:
+    if told == known:
+        return known
     blanks = {n: getattr(told, n) for n in BLANKS if getattr(known, n) is None}
     completed = replace(known, **blanks)
     silent = {n: getattr(completed, n) for n in BLANKS if getattr(told, n) is None}

@@ -63,7 +63,7 @@ def _key(order: Order) -> _Key:
 
 def _merged(known: Order, told: Order) -> Order:
     """What is to be stored: ``known`` where ``told`` brings nothing new."""
-    if not told.is_newer_than(known):
+    if told == known or not told.is_newer_than(known):
         return known
     merged = replace(
         told,
