@@ -52,7 +52,9 @@ class PlainBybit:
     @asynccontextmanager
     async def socket(self, path: str) -> AsyncIterator["PlainSocket"]:
         url = f"{self._simulator.url}/stream.bybit.com{path}"
-        async with self._http.ws_connect(url) as socket:
+        # A frozen venue never answers a close; do not wait long for it.
+        timeout = aiohttp.ClientWSTimeout(ws_close=0.3)
+        async with self._http.ws_connect(url, timeout=timeout) as socket:
             yield PlainSocket(socket, self)
 
     def greeting(self) -> Json:

@@ -261,6 +261,8 @@ async def test_frozen_stream_sends_nothing_not_even_a_pong(simulator: Simulator)
 
         with pytest.raises(TimeoutError):
             await socket.until(lambda m: m.get("ret_msg") == "pong", within_s=0.5)
+        await socket.raw.close()
+        assert socket.raw.close_code == 1006
         async with client.socket("/v5/public/spot") as other:
             await other.subscribe("tickers.BTCUSDT")
             assert await other.topic("tickers.BTCUSDT")

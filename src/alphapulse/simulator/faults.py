@@ -67,6 +67,12 @@ class _Fault(_Data):
     probability: float = Field(default=1.0, gt=0, le=1)
 
 
+class InsteadOfAnswer(_Fault):
+    """Base of what a client gets in place of the answer, the request executed or not."""
+
+    when: When = When.BEFORE
+
+
 class Latency(_Fault):
     """The answer comes late: fixed, plus an exponential tail of the given mean."""
 
@@ -75,19 +81,17 @@ class Latency(_Fault):
     tail_s: float = Field(default=0, ge=0, le=60)
 
 
-class Timeout(_Fault):
+class Timeout(InsteadOfAnswer):
     """No answer until the client gives up, or the connection is dropped after ``hold_s``."""
 
     kind: Literal["timeout"] = "timeout"
-    when: When = When.BEFORE
     hold_s: float = Field(default=60, gt=0, le=600)
 
 
-class Reset(_Fault):
+class Reset(InsteadOfAnswer):
     """The connection is reset instead of an answer."""
 
     kind: Literal["reset"] = "reset"
-    when: When = When.BEFORE
 
 
 class Truncated(_Fault):
@@ -96,32 +100,29 @@ class Truncated(_Fault):
     kind: Literal["truncated"] = "truncated"
 
 
-class Garbled(_Fault):
+class Garbled(InsteadOfAnswer):
     """An answer that is not what was asked for: a proxy's HTML, or JSON that says nothing."""
 
     kind: Literal["garbled"] = "garbled"
     body: Literal["html", "empty", "null", "object"] = "html"
     status: int = Field(default=200, ge=200, le=599)
-    when: When = When.BEFORE
 
 
-class Status(_Fault):
+class Status(InsteadOfAnswer):
     """An HTTP error; ``retry_after_s`` adds the header."""
 
     kind: Literal["status"] = "status"
     status: int = Field(ge=400, le=599)
     retry_after_s: int | None = Field(default=None, ge=0)
     body: str = ""
-    when: When = When.BEFORE
 
 
-class VenueError(_Fault):
+class VenueError(InsteadOfAnswer):
     """An error in the venue's own envelope."""
 
     kind: Literal["venue_error"] = "venue_error"
     code: int
     message: str
-    when: When = When.BEFORE
 
 
 class RevokedKey(_Fault):

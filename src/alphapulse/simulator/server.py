@@ -149,7 +149,7 @@ class SimulatorServer:
         trouble = [fault for fault in struck if isinstance(fault, faults.RequestFault)]
         await self._delay(trouble)
         for fault in trouble:
-            if getattr(fault, "when", None) is When.BEFORE:
+            if isinstance(fault, faults.InsteadOfAnswer) and fault.when is When.BEFORE:
                 return await self._spoil(http, face, fault)
         if is_socket:
             return await self._converse(http, face, request, occasion)

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
-from aiohttp import ClientConnectionResetError, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from alphapulse.simulator import faults
 from alphapulse.simulator.faults import FaultScript, Occasion
@@ -33,7 +34,11 @@ class Wire:
         self._occasion = occasion
         self._ping_interval_s = ping_interval_s
         self._socket = web.WebSocketResponse(
-            autoping=False, timeout=CLOSE_S, max_msg_size=MESSAGE_BYTES_MAX, compress=False
+            autoping=False,
+            autoclose=False,
+            timeout=CLOSE_S,
+            max_msg_size=MESSAGE_BYTES_MAX,
+            compress=False,
         )
         self._transport: asyncio.Transport | None = None
         self._outbox: deque[bytes] = deque()
@@ -54,7 +59,9 @@ class Wire:
             if self._ping_interval_s is not None:
                 helpers.append(tasks.create_task(self._ping(self._ping_interval_s)))
             try:
-                await self._read(session)
+                # Aborted by us or gone by itself: either way nobody is left to tell.
+                with suppress(ConnectionError):
+                    await self._read(session)
             finally:
                 for helper in helpers:
                     helper.cancel()
@@ -140,7 +147,7 @@ class Wire:
                 if self._closing is not None:
                     code, reason = self._closing
                     await self._socket.close(code=code, message=reason.encode())
-        except ClientConnectionResetError:
+        except ConnectionError:
             return  # The client left; the reader sees it too and ends the conversation.
 
     async def _read(self, session: Session) -> None:
@@ -154,6 +161,10 @@ class Wire:
                     await self._socket.pong(message.data)
             elif message.type is WSMsgType.PONG:
                 self._pings_unanswered = 0
+        if self._is_frozen:
+            # Not even a close is answered; the connection ends when the client drops it.
+            await asyncio.Event().wait()
+        await self._socket.close()
 
     async def _ping(self, interval_s: float) -> None:
         try:
@@ -163,5 +174,5 @@ class Wire:
                     self._pings_unanswered += 1
                     await self._socket.ping()
             self.abort()
-        except ClientConnectionResetError:
+        except ConnectionError:
             return
