@@ -13,6 +13,7 @@ from alphapulse.domain.identifiers import ExchangeId, Symbol
 from alphapulse.domain.market import Candle, Timeframe
 
 CANDLE = Rows(Candle, candles)
+KEY_COLUMNS = len(candles.primary_key)
 
 
 class Candles:
@@ -26,12 +27,24 @@ class Candles:
 
         A closed candle is replaced by a closed one only: a late update of an open one is older.
         """
-        rows = {
-            (c.exchange, c.symbol, c.timeframe, c.open_time, c.is_closed): CANDLE.values(c)
-            for c in told
-        }
-        await self._statements.upsert(candles, list(rows.values()), where=_is_no_step_back)
-        return len({key[:-1] for key in rows})
+        rows = [
+            (
+                candle.exchange,
+                candle.symbol,
+                candle.timeframe.value,
+                self._statements.stored_moment(candle.open_time),
+                float(candle.open),
+                float(candle.high),
+                float(candle.low),
+                float(candle.close),
+                float(candle.volume),
+                candle.is_closed,
+                candle.trades,
+            )
+            for candle in told
+        ]
+        await self._statements.upsert_stored(candles, rows, where=_is_no_step_back)
+        return len({row[:KEY_COLUMNS] for row in rows})
 
     async def range(
         self,

@@ -115,11 +115,7 @@ class Moment(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | int | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise TypeError("a time must be aware")
-        return (value - EPOCH) // MICROSECOND if dialect.name == "sqlite" else value
+        return None if value is None else stored_moment(value, dialect)
 
     def process_result_value(
         self, value: datetime | int | None, dialect: Dialect
@@ -129,6 +125,13 @@ class Moment(TypeDecorator[datetime]):
         if isinstance(value, int):
             return EPOCH + value * MICROSECOND
         return value.astimezone(UTC)
+
+
+def stored_moment(at: datetime, dialect: Dialect) -> datetime | int:
+    """A time as the driver of ``dialect`` takes it."""
+    if at.tzinfo is None:
+        raise TypeError("a time must be aware")
+    return (at - EPOCH) // MICROSECOND if dialect.name == "sqlite" else at
 
 
 class Flag(TypeDecorator[bool]):
