@@ -61,7 +61,7 @@ class RateBudget:
                     retry_after_s=round(wait_s, 3),
                 )
             await asyncio.sleep(wait_s)
-        self._take(units)
+        self.take(units)
 
     def wait_s(self, units: float, *, urgent: bool) -> float:
         """Seconds until so many units fit; 0 when they do now."""
@@ -88,9 +88,10 @@ class RateBudget:
             self._forget()
             unknown = float(said) - self._sum
             if unknown > 0:
-                self._take(unknown)
+                self.take(unknown)
 
-    def _take(self, units: float) -> None:
+    def take(self, units: float) -> None:
+        """Count what was sent, whether there was room or not."""
         self._spent.append((self._clock.monotonic_s(), units))
         self._sum += units
 
@@ -110,17 +111,19 @@ class Budgets:
         self._clock = clock
         self._max_wait_s = max_wait_s
         self._by_name: dict[str, RateBudget] = {}
+        self._held_until_s = clock.monotonic_s()
 
     def of(self, name: str, limit: Limit) -> RateBudget:
         """The budget by that name, made when first asked for."""
         if name not in self._by_name:
-            self._by_name[name] = RateBudget(
-                self._exchange, limit, self._clock, max_wait_s=self._max_wait_s
-            )
+            budget = RateBudget(self._exchange, limit, self._clock, max_wait_s=self._max_wait_s)
+            budget.hold(self._held_until_s - self._clock.monotonic_s())
+            self._by_name[name] = budget
         return self._by_name[name]
 
     def hold(self, seconds: float) -> None:
         """Send nothing to the exchange for so long, whichever limit was broken."""
+        self._held_until_s = max(self._held_until_s, self._clock.monotonic_s() + seconds)
         for budget in self._by_name.values():
             budget.hold(seconds)
 

@@ -388,6 +388,8 @@ PROFILES: Mapping[str, VenueProfile] = {
         message_key="retMsg",
         shapes=_BYBIT_SHAPES,
         envelope=("retCode", "result"),
+        # 600 requests in 5 s from one address; CCXT counts 5 for most, and less for some.
+        limit=Limit(400, 5, units_per_cost=0.2),
     ),
     "okx": VenueProfile(envelope=("code", "data")),
     "kucoin": VenueProfile(envelope=("code", "data")),

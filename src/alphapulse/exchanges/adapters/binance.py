@@ -39,6 +39,7 @@ from alphapulse.exchanges.port import (
 from alphapulse.exchanges.streams import binance as binance_stream
 from alphapulse.exchanges.streams import private
 from alphapulse.exchanges.streams.binance_private import BinancePrivate
+from alphapulse.exchanges.streams.memory import StreamMemory
 
 EXCHANGE = ExchangeId("binance")
 
@@ -62,6 +63,7 @@ class BinanceExchange(CcxtExchange):
 
     def __init__(self, account_id: AccountId | None, session: ExchangeSession) -> None:
         super().__init__(EXCHANGE, account_id, session, CAPABILITIES, (MarketType.SPOT,))
+        self._memory = StreamMemory(EXCHANGE)
 
     async def fetch_permissions(self) -> Permissions:
         raw = await self._session.call(

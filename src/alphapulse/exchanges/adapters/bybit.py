@@ -38,6 +38,7 @@ from alphapulse.exchanges.port import (
 from alphapulse.exchanges.streams import bybit as bybit_stream
 from alphapulse.exchanges.streams import private
 from alphapulse.exchanges.streams.bybit_private import BybitPrivate, BybitReaders
+from alphapulse.exchanges.streams.memory import StreamMemory
 
 EXCHANGE = ExchangeId("bybit")
 
@@ -70,6 +71,9 @@ FILL_WINDOW = timedelta(days=7)
 # A window with more pages than this is read in smaller parts, so that one call stays short.
 PAGES_MAX = 40
 
+# The venue keeps executions for two years and refuses to be asked about earlier ones.
+FILLS_KEPT = timedelta(days=729)
+
 # What an execution may turn up late by.
 FILL_OVERLAP = timedelta(seconds=60)
 
@@ -88,6 +92,7 @@ class BybitExchange(CcxtExchange):
         super().__init__(
             EXCHANGE, account_id, session, CAPABILITIES, (MarketType.SPOT, MarketType.SWAP)
         )
+        self._memory = StreamMemory(EXCHANGE)
 
     async def fetch_permissions(self) -> Permissions:
         answer = await self._session.call(
@@ -221,7 +226,8 @@ class BybitExchange(CcxtExchange):
     def first_fill_cursors(
         self, symbols: Sequence[Symbol], since: datetime
     ) -> tuple[FillCursor, ...]:
-        return (FillCursor(None, str(ms_of(since))),)
+        begin = max(since, self._session.venue_now() - FILLS_KEPT)
+        return (FillCursor(None, str(ms_of(begin))),)
 
     async def fetch_tickers(self, symbols: Sequence[Symbol]) -> tuple[Ticker, ...]:
         found: list[Ticker] = []

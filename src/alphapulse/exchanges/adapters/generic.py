@@ -127,12 +127,14 @@ class GenericExchange(CcxtExchange):
         newest = fills[-1].occurred_at if fills else since
         if newest > since:
             # The last millisecond is read again: others may share it.
-            return FillPage(fills, FillCursor(cursor.symbol, str(ms_of(newest))), is_last=False)
+            next_cursor = FillCursor(cursor.symbol, str(ms_of(newest)))
+            return FillPage(fills, next_cursor, is_last=False, read_until=newest)
         if len(raw) >= FILLS_PER_PAGE:
             raise parse.broken("a page of one moment that never ends", exchange=self._id)
         is_last = end >= now
         resume_at = since if is_last else end
-        return FillPage(fills, FillCursor(cursor.symbol, str(ms_of(resume_at))), is_last=is_last)
+        next_cursor = FillCursor(cursor.symbol, str(ms_of(resume_at)))
+        return FillPage(fills, next_cursor, is_last=is_last, read_until=end)
 
     def first_fill_cursors(
         self, symbols: Sequence[Symbol], since: datetime

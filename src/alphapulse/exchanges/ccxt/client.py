@@ -8,7 +8,7 @@ where it really goes, so CCXT's error tables, which compare addresses, stay whol
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -21,10 +21,13 @@ from alphapulse.exchanges.ccxt.errors import Intent
 from alphapulse.exchanges.ccxt.transport import Answer, NoAnswer, Request, Transport
 from alphapulse.exchanges.port import Credentials
 from alphapulse.exchanges.settings import ExchangesSettings
-from alphapulse.exchanges.venues import Limit, VenueProfile, profile
+from alphapulse.exchanges.venues import Limit, Reaction, VenueProfile, profile
 
 # Binance and Bybit refuse a request that arrives later than this after it was signed.
 RECEIVE_WINDOW_MS = 5000
+
+# After a rate limit of a venue we know no rule of, and that names no time itself.
+UNSAID_WAIT_S = 1.0
 
 
 class MarketType(StrEnum):
@@ -113,6 +116,10 @@ class Guarded:
     _profile: VenueProfile
     _secrets: tuple[str, ...]
 
+    @property
+    def _name(self) -> str:
+        return self._around.exchange
+
     def attach(
         self: Any, around: Surroundings, venue: VenueProfile, credentials: Credentials | None
     ) -> None:
@@ -156,74 +163,87 @@ class Guarded:
     async def fetch(
         self: Any, url: str, method: str = "GET", headers: Any = None, body: Any = None
     ) -> Any:
-        around: Surroundings = self._around
-        intent = _purpose.get().intent
-        sent_headers = self.prepare_request_headers(headers)
-        address = around.settings.address(around.exchange, url)
-        try:
-            answer = await around.transport.send(Request(method, address, sent_headers, body))
-        except NoAnswer as silence:
-            raise errors.of_silence(silence, intent=intent, exchange=around.exchange) from None
-        self._budget.observe(answer.headers)
+        """Called by CCXT with the signed request; what it returns, CCXT parses."""
+        why = _purpose.get()
+        sent = Request(method, url, self.prepare_request_headers(headers), body)
+        answer = await self._answer(sent, why.intent)
         payload = answer.json()
-        good = answer.status < 300 and self._profile.accepts(
-            urlsplit(url).path, payload, list_is_good=_purpose.get().list_is_good
+        is_good = answer.status < 300 and self._profile.accepts(
+            urlsplit(url).path, payload, list_is_good=why.list_is_good
         )
-        self._refuse_by_rule(answer, payload, intent)
-        # What says nothing at all is no refusal either, though CCXT reads one into it.
-        if good or answer.status >= 300 or self._profile.says_something(payload):
-            self._refuse_by_class(answer, payload, intent, url, method, sent_headers, body)
-        if not good:
-            raise errors.of_broken_answer(answer, intent=intent, exchange=around.exchange)
+        refusal = self._refusal_by_rule(answer, payload, why.intent)
+        # What says nothing at all is broken; CCXT, if asked, would read a refusal into it.
+        if refusal is None and (
+            is_good or answer.status >= 300 or self._profile.says_something(payload)
+        ):
+            refusal = self._refusal_by_class(answer, payload, sent, why.intent)
+        if refusal is None and not is_good:
+            refusal = errors.of_broken_answer(answer, intent=why.intent, exchange=self._name)
+        if refusal is not None:
+            raise refusal
         return payload
 
-    def _refuse_by_rule(self, answer: Answer, payload: Any, intent: Intent) -> None:
+    async def _answer(self, sent: Request, intent: Intent) -> Answer:
         around = self._around
+        there = replace(sent, url=around.settings.address(around.exchange, sent.url))
+        try:
+            answer = await around.transport.send(there)
+        except NoAnswer as silence:
+            raise errors.of_silence(silence, intent=intent, exchange=self._name) from None
+        self._budget.observe(answer.headers)
+        return answer
+
+    def _refusal_by_rule(self, answer: Answer, payload: Any, intent: Intent) -> Exception | None:
         rule, code, message = self._profile.rule(answer.status, payload)
         if rule is None:
-            return
-        facts: dict[str, object] = {"exchange": around.exchange}
-        wait_s = errors.wait_s(rule.wait_s, answer, message, around.clock.now())
-        if wait_s > 0:
-            around.budgets.hold(wait_s)
-            facts["retry_after_s"] = round(wait_s, 3)
-        message = errors.without_secrets(message, self._secrets)
-        raise errors.of_rule(rule, answer, code, message, intent=intent, **facts)
+            return None
+        return errors.of_rule(
+            rule,
+            answer,
+            code,
+            errors.without_secrets(message, self._secrets),
+            intent=intent,
+            exchange=self._name,
+            retry_after_s=self._hold(rule.wait_s, answer, message),
+        )
 
-    def _refuse_by_class(
-        self: Any, answer: Answer, payload: Any, intent: Intent, url: str, method: str,
-        headers: Any, body: Any,
-    ) -> None:  # fmt: skip
-        raised = self._ccxt_verdict(answer, payload, url, method, headers, body)
+    def _refusal_by_class(
+        self, answer: Answer, payload: Any, sent: Request, intent: Intent
+    ) -> Exception | None:
+        raised = self._raised_by_ccxt(answer, payload, sent)
         if raised is None:
-            return
+            return None
         _, code, message = self._profile.rule(answer.status, payload)
-        error = errors.of_class(
+        is_limited = errors.reaction_to(type(raised), Intent.READ) is Reaction.WAIT
+        return errors.of_class(
             raised,
             answer,
             code,
-            errors.without_secrets(message or _body_text(answer), self._secrets),
+            errors.without_secrets(message or errors.json_text(answer), self._secrets),
             intent=intent,
-            exchange=self._around.exchange,
+            exchange=self._name,
+            retry_after_s=self._hold(UNSAID_WAIT_S if is_limited else 0.0, answer, message),
         )
-        if error.code == "exchange_rate_limited":
-            self._around.budgets.hold(errors.wait_s(1.0, answer, message, self._around.clock.now()))
-        raise error
 
-    def _ccxt_verdict(
-        self: Any, answer: Answer, payload: Any, url: str, method: str, headers: Any, body: Any
-    ) -> Exception | None:
-        arguments = (answer.status, answer.reason, url, method)
+    def _raised_by_ccxt(self: Any, answer: Answer, payload: Any, sent: Request) -> Exception | None:
+        about = (answer.status, answer.reason, sent.url, sent.method)
+        said = (dict(answer.headers), answer.text, payload)
         try:
-            self.handle_errors(
-                *arguments, dict(answer.headers), answer.text, payload, headers, body
-            )
-            self.handle_http_status_code(*arguments, answer.text)
+            self.handle_errors(*about, *said, sent.headers, sent.body)
+            self.handle_http_status_code(*about, answer.text)
         except loading.base_error() as raised:
             return raised
         except BREAKS:
             return None  # it tripped over the body: the check of its shape says so
         return None
+
+    def _hold(self, wait_s: float, answer: Answer, message: str) -> float | None:
+        """Send nothing for as long as the venue asks; ``wait_s`` where it names no time."""
+        wait_s = errors.wait_s(wait_s, answer, message, self._around.clock.now())
+        if wait_s <= 0:
+            return None
+        self._around.budgets.hold(wait_s)
+        return round(wait_s, 3)
 
     def client(self: Any, url: str) -> Any:
         """CCXT's WebSocket of that address, opened where the settings say."""
@@ -306,7 +326,3 @@ def _ccxt_limit(rate_limit_ms: float) -> Limit:
     # short burst through and keeps the mean.
     window_s = 10.0
     return Limit(units=window_s * 1000 / max(float(rate_limit_ms), 1.0), window_s=window_s)
-
-
-def _body_text(answer: Answer) -> str:
-    return answer.text if "json" in answer.headers.get("Content-Type", "") else ""

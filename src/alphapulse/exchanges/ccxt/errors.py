@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from alphapulse.errors import (
+    AlphaPulseError,
     AuthenticationFailed,
     ClockSkewed,
     ExchangeError,
@@ -41,9 +42,9 @@ class Intent(StrEnum):
         return self is not Intent.READ
 
 
-type_of_error = type[ExchangeError] | type[NotFound]
+Refusal = ExchangeError | NotFound
 
-_BY_REACTION: dict[Reaction, type_of_error] = {
+_BY_REACTION: dict[Reaction, type[Refusal]] = {
     Reaction.RETRY: ExchangeUnavailable,
     Reaction.WAIT: RateLimited,
     Reaction.CLOCK: ClockSkewed,
@@ -60,7 +61,7 @@ _BY_REACTION: dict[Reaction, type_of_error] = {
 }
 
 # A read has no outcome to be unknown or rejected.
-_BY_REACTION_READING: dict[Reaction, type_of_error] = _BY_REACTION | {
+_BY_REACTION_READING: dict[Reaction, type[Refusal]] = _BY_REACTION | {
     Reaction.RESOLVE: ExchangeUnavailable,
     Reaction.REJECT: ExchangeError,
     Reaction.FUNDS: ExchangeError,
@@ -90,37 +91,43 @@ _BY_CLASS: dict[str, tuple[Reaction, Reaction]] = {
     "BaseError": (Reaction.RETRY, Reaction.RESOLVE),
 }
 
-# Raised by CCXT before anything is sent.
-_LOCAL = {
-    "ArgumentsRequired": "the exchange needs more than it was given",
-    "NotSupported": "the exchange cannot do this",
-    "BadSymbol": "the exchange has no such symbol",
+# Raised by CCXT itself, before it sends or over an answer that was good.
+_LOCAL: dict[str, tuple[type[AlphaPulseError], str]] = {
+    "ArgumentsRequired": (InvalidInput, "the exchange needs more than it was given"),
+    "NotSupported": (InvalidInput, "the exchange cannot do this"),
+    "BadSymbol": (InstrumentUnavailable, "the exchange has no such symbol"),
+    "OrderNotFound": (NotFound, "the exchange has no such order"),
+    "AuthenticationError": (AuthenticationFailed, "this needs a key"),
 }
 
 _MESSAGE_CHARS = 200
 
+# The longest ban Binance gives out.
+_WAIT_S_MAX = 3 * 86_400.0
+
 
 def of_rule(
     rule: Rule, answer: Answer, code: str | None, message: str, *, intent: Intent, **facts: object
-) -> ExchangeError | NotFound:
+) -> Refusal:
     """The error that a row of the venue's table asks for."""
     reaction = rule.reaction(is_write=intent.is_write)
-    return _error(
-        reaction, intent, rule.meaning, http_status=answer.status, venue_code=code,
-        venue_message=message, **facts,
-    )  # fmt: skip
+    said = {"http_status": answer.status, "venue_code": code, "venue_message": message}
+    return _error(reaction, intent, rule.meaning, **said, **facts)
 
 
 def of_class(
-    raised: Exception, answer: Answer, code: str | None, message: str, *, intent: Intent,
+    raised: Exception,
+    answer: Answer,
+    code: str | None,
+    message: str,
+    *,
+    intent: Intent,
     **facts: object,
-) -> ExchangeError | NotFound:  # fmt: skip
+) -> Refusal:
     """The error for an answer that no table knows: what CCXT made of it decides."""
     reaction = reaction_to(type(raised), intent)
-    return _error(
-        reaction, intent, "the exchange refused the request", http_status=answer.status,
-        venue_code=code, venue_message=message or _text(answer), **facts,
-    )  # fmt: skip
+    said = {"http_status": answer.status, "venue_code": code, "venue_message": message}
+    return _error(reaction, intent, "the exchange refused the request", **said, **facts)
 
 
 def reaction_to(raised: type[BaseException], intent: Intent) -> Reaction:
@@ -151,30 +158,28 @@ def of_broken_answer(answer: Answer, *, intent: Intent, exchange: str) -> Exchan
     )
 
 
-def of_local(raised: Exception, *, intent: Intent, exchange: str) -> Exception:
+def of_local(raised: Exception, *, intent: Intent, exchange: str) -> AlphaPulseError:
     """What CCXT raised by itself: before sending, or while reading what came back."""
     for ancestor in type(raised).__mro__:
         if ancestor.__name__ in _LOCAL:
-            kind = InstrumentUnavailable if ancestor.__name__ == "BadSymbol" else InvalidInput
-            return kind(_LOCAL[ancestor.__name__], exchange=exchange)
-    kind_of_break = OrderOutcomeUnknown if intent.is_write else ExchangeUnavailable
-    return kind_of_break(
-        "the answer could not be understood", exchange=exchange, cause=type(raised).__name__
-    )
+            kind, meaning = _LOCAL[ancestor.__name__]
+            return kind(meaning, exchange=exchange)
+    broken = OrderOutcomeUnknown if intent.is_write else ExchangeUnavailable
+    cause = type(raised).__name__
+    return broken("the answer could not be understood", exchange=exchange, cause=cause)
 
 
-def wait_s(rule_wait_s: float, answer: Answer, message: str, now: datetime) -> float:
-    """Seconds the venue asks us to send nothing; ``rule_wait_s`` where it names no time."""
-    try:
-        return max(0.0, float(answer.headers["Retry-After"]))
-    except (KeyError, ValueError):
-        pass
-    # Binance: "... IP banned until 1573770560000."; Bybit: a header, both in ms.
-    until = re.search(r"until (\d{13})", message)
-    stamp = until[1] if until else answer.headers.get("X-Bapi-Limit-Reset-Timestamp", "")
-    if rule_wait_s and stamp.isdecimal():
-        return max(rule_wait_s and 0.1, int(stamp) / 1000 - now.timestamp())
-    return rule_wait_s
+def wait_s(unsaid_s: float, answer: Answer, message: str, now: datetime) -> float:
+    """Seconds the venue asks us to send nothing; ``unsaid_s`` where it names no time."""
+    stated = answer.headers.get("Retry-After", "")
+    if stated.isdecimal():
+        return min(float(stated), _WAIT_S_MAX)
+    # Binance: "IP banned until 1573770560000."; Bybit: a header on each answer. Both in ms.
+    until = re.search(r"until (\d{13})\b", message)
+    moment = until[1] if until else answer.headers.get("X-Bapi-Limit-Reset-Timestamp", "")
+    if unsaid_s and moment.isdecimal():
+        return min(max(0.1, int(moment) / 1000 - now.timestamp()), _WAIT_S_MAX)
+    return unsaid_s
 
 
 def without_secrets(text: str, secrets: Sequence[str]) -> str:
@@ -185,13 +190,12 @@ def without_secrets(text: str, secrets: Sequence[str]) -> str:
     return text[:_MESSAGE_CHARS]
 
 
-def _text(answer: Answer) -> str:
+def json_text(answer: Answer) -> str:
+    """The whole of a JSON body, where the venue's message is in no known field of it."""
     return answer.text if "json" in answer.headers.get("Content-Type", "") else ""
 
 
-def _error(
-    reaction: Reaction, intent: Intent, meaning: str, **facts: object
-) -> ExchangeError | NotFound:
+def _error(reaction: Reaction, intent: Intent, meaning: str, **facts: object) -> Refusal:
     table = _BY_REACTION if intent.is_write else _BY_REACTION_READING
     known = {name: fact for name, fact in facts.items() if fact not in {None, ""}}
     return table[reaction](meaning, reaction=reaction, **known)

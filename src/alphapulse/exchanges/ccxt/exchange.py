@@ -18,7 +18,6 @@ from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.session import ExchangeSession, ms_of
 from alphapulse.exchanges.port import Capabilities
-from alphapulse.exchanges.streams.memory import StreamMemory
 
 T = TypeVar("T")
 
@@ -44,7 +43,6 @@ class CcxtExchange:
         self._session = session
         self._capabilities = capabilities
         self._market_types = tuple(market_types)
-        self._memory = StreamMemory(exchange)
 
     @property
     def id(self) -> ExchangeId:
