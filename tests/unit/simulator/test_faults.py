@@ -1,5 +1,8 @@
 """The fault script: who is struck, how often, and in which order."""
 
+import re
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -136,3 +139,12 @@ def test_script_is_bounded() -> None:
 
     with pytest.raises(ValueError, match="more than"):
         script.add(Status(status=500))
+
+
+def test_every_kind_is_described_in_the_documentation() -> None:
+    page = Path(__file__).parents[3] / "docs" / "simulator.md"
+    faults = page.read_text().partition("## Faults")[2]
+    described = set(re.findall(r"^\| `(\w+)`", faults, re.MULTILINE))
+    mapping = FAULT.json_schema()["discriminator"]["mapping"]
+
+    assert described == set(mapping)
