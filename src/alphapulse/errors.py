@@ -16,8 +16,9 @@ AlphaPulseError
 │   └── CrossOrigin              a foreign page sent it
 ├── TooManyRequests              slow down; retry_after_s says how long
 ├── ConfigurationInvalid         a setting is missing or contradicts another
+│   └── PortTaken                somebody else listens there
 ├── NotReady                     starting, or nothing is known yet
-│   └── SetupRequired            no account exists yet
+│   ├── SetupRequired            no account exists yet
 │   └── NotRunning               no server answers on this data folder
 ├── WorkerStopped                the thread that owns this is not running
 ├── DatabaseError
@@ -174,6 +175,13 @@ class ConfigurationInvalid(AlphaPulseError):
 
     code = "config_invalid"
     fix = "Correct the setting and start again."
+
+
+class PortTaken(ConfigurationInvalid):
+    """Somebody else listens there, often a server of ours that still runs."""
+
+    code = "port_taken"
+    fix = "Stop what listens there, or choose the free port named above with --port."
 
 
 class NotReady(AlphaPulseError):

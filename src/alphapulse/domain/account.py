@@ -47,25 +47,27 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyCheckStep:
-    """One named thing that was tried with a key. ``code`` and ``fix`` say why it failed."""
+class KeyStep:
+    """``name`` is one of reach, clock, permissions, balances, positions, orders.
+
+    ``detail`` says what was found, or what went wrong; ``fix`` what to do about it.
+    """
 
     name: str
-    """``connect``, ``clock``, ``permissions`` or ``balances``."""
-    ok: bool
+    is_ok: bool
     detail: str
-    code: str | None = None
+    error_code: str | None = None
     fix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCheck:
-    """What a venue answered to a key, step by step, in the order tried; stops at a failure."""
+    """What a venue says about a key. ``permissions.withdraw`` true is for the caller to refuse."""
 
-    steps: tuple[KeyCheckStep, ...]
+    steps: tuple[KeyStep, ...]
     permissions: Permissions
     clock_offset_ms: int | None
 
     @property
-    def ok(self) -> bool:
-        return all(step.ok for step in self.steps)
+    def is_ok(self) -> bool:
+        return all(step.is_ok for step in self.steps)

@@ -4,7 +4,7 @@ Every known market is an edge of a graph. A price is the product of the edges al
 and it says which path that was. Nothing is assumed: a stablecoin is worth what its markets say.
 
 Rounding: a path that multiplies only is exact. A path that passes a market backwards divides, and
-its result is kept to 18 significant digits, half even, once, at the end.
+its result is kept to 12 significant digits, half even, once, at the end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,8 +21,9 @@ from alphapulse.domain.money import EXACT
 
 USD = Asset("USD")
 
-# What a converted price is kept to. Prices of venues carry at most 12 significant digits.
-CONVERTED = Context(prec=18, rounding=ROUND_HALF_EVEN)
+# What a quotient is kept to: prices of venues carry at most 12 significant digits, so more would be
+# invented, and would only make values longer than an ordinary decimal context can add up.
+CONVERTED = Context(prec=12, rounding=ROUND_HALF_EVEN)
 
 # Listed coin -> its market -> a major coin -> a fiat currency. A longer path says nothing.
 HOPS_MAX = 4

@@ -1,0 +1,61 @@
+"""Authentication & Authorization: who is asking, and whether they may."""
+
+from typing import Annotated
+
+from fastapi import Security
+from fastapi.security import APIKeyCookie, HTTPBearer, SecurityScopes
+from starlette.requests import Request
+
+from alphapulse.api import headers
+from alphapulse.api.credentials import identify
+from alphapulse.api.running import RunningNow
+from alphapulse.security.scopes import Scope, require
+from alphapulse.security.tokens import Access
+
+_READING = {"GET", "HEAD"}
+
+# Only for the OpenAPI document; the credential is read by `identify`, which knows both kinds.
+_token = HTTPBearer(
+    auto_error=False, scheme_name="token", description="An access token from /api/user/login."
+)
+_cookie = APIKeyCookie(
+    name=headers.COOKIE_NAME.decode(),
+    auto_error=False,
+    scheme_name="session",
+    description="A browser's session. Named `__Host-alphapulse` over HTTPS.",
+)
+
+
+async def authorize(
+    request: Request,
+    needed: SecurityScopes,
+    running: RunningNow,
+    _token: Annotated[object, Security(_token)],
+    _cookie: Annotated[object, Security(_cookie)],
+) -> Access:
+    """Let pass who holds the scope of the route, and count what they do.
+
+    Raises:
+        Unauthenticated: nobody known is asking.
+        Forbidden: the scope is not held.
+        TooManyRequests: the user is too fast.
+    """
+    users = running.services.users
+    access = await identify(request, users)
+    for scope in needed.scopes:
+        require(access.scopes, Scope(scope))
+    await users.load_user(access.user_id)
+    if request.method not in _READING:
+        running.write_limits.hit(access.user_id)
+    request.state.quota = running.limits.hit(access.user_id)
+    return access
+
+
+PortfolioReader = Annotated[Access, Security(authorize, scopes=[Scope.PORTFOLIO_READ])]
+ExchangeReader = Annotated[Access, Security(authorize, scopes=[Scope.EXCHANGE_READ])]
+ExchangeWriter = Annotated[Access, Security(authorize, scopes=[Scope.EXCHANGE_WRITE])]
+MarketReader = Annotated[Access, Security(authorize, scopes=[Scope.MARKET_READ])]
+ProfileReader = Annotated[Access, Security(authorize, scopes=[Scope.PROFILE_READ])]
+ProfileWriter = Annotated[Access, Security(authorize, scopes=[Scope.PROFILE_WRITE])]
+SystemReader = Annotated[Access, Security(authorize, scopes=[Scope.SYSTEM_READ])]
+SystemAdmin = Annotated[Access, Security(authorize, scopes=[Scope.SYSTEM_ADMIN])]

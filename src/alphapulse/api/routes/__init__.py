@@ -1,0 +1,1 @@
+"""REST API Endpoints: each translates a request to one call of a service, and nothing else."""

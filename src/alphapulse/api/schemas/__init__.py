@@ -1,0 +1,1 @@
+"""Input Validation: the bodies that come in and go out, with every field described."""

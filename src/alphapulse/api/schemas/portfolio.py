@@ -1,0 +1,215 @@
+"""Bodies of the portfolio routes."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from alphapulse.api.schemas.base import (
+    Body,
+    Cursor,
+    Dec,
+    Input,
+    Limit,
+    Page,
+    PriceView,
+    Timestamp,
+    View,
+)
+
+PositionType = Literal["spot", "margin", "perp", "future", "earn"]
+
+
+class SummaryQuery(Input):
+    """Which accounts, in which currency."""
+
+    currency: str | None = Field(
+        default=None, max_length=40, description="Your own by default.", examples=["EUR"]
+    )
+    account: list[str] = Field(default=[], max_length=100, description="All by default.")
+
+
+class Share(View):
+    """One part of the whole; ``weight`` is its share of ``total_value``, 0 to 1."""
+
+    key: str
+    kind: Literal["asset", "exchange", "account", "type"]
+    value: Dec
+    weight: Dec | None
+
+
+class AccountLine(View):
+    """One account in the summary; ``stale`` values are the last good ones."""
+
+    id: str
+    exchange: str
+    label: str
+    value: Dec
+    weight: Dec | None
+    status: Literal["ok", "stale", "error", "disabled"]
+    as_of: Timestamp | None
+    stale: bool
+    last_error: str | None
+
+
+class UnpricedLine(View):
+    """Held, and in no total, because no market leads to the currency."""
+
+    asset: str
+    quantity: Dec
+    accounts: list[str]
+    reason: str
+
+
+class Change(View):
+    """How the value moved over a time."""
+
+    abs: Dec | None = None
+    pct: Dec | None = None
+
+
+class Summary(Body):
+    """What everything is worth now.
+
+    ``total_value = total_assets - total_debt``, and ``total_assets`` is the sum of quantity times
+    price of every position listed by /api/portfolio/positions, exactly as printed there.
+    """
+
+    total_value: Dec
+    total_assets: Dec
+    total_debt: Dec
+    cash_value: Dec
+    invested_value: Dec
+    cost_basis: Dec | None = None
+    realized_pnl: Dec | None = None
+    unrealized_pnl: Dec | None = Field(
+        default=None, description="Of open derivative positions; null when a mark is missing."
+    )
+    total_pnl: Dec | None = None
+    total_pnl_pct: Dec | None = None
+    fees_paid: Dec | None = None
+    funding_paid: Dec | None = None
+    income: Dec | None = None
+    net_deposits: Dec | None = None
+    change: dict[Literal["1h", "24h", "7d"], Change] | None = None
+    performance: dict[str, Dec] | None = None
+    allocation: list[Share]
+    accounts: list[AccountLine]
+    history: list[dict[str, Dec]] | None = None
+    unpriced: list[UnpricedLine]
+    missing_basis: list[UnpricedLine] | None = None
+    residuals: list[UnpricedLine] | None = None
+    position_count: int
+    open_order_count: int
+    first_activity_at: Timestamp | None = None
+
+
+class PositionsQuery(Input):
+    """Which positions, how grouped and sorted."""
+
+    currency: str | None = Field(default=None, max_length=40, description="Your own by default.")
+    account: list[str] = Field(default=[], max_length=100)
+    exchange: str | None = None
+    asset: str | None = None
+    type: PositionType | None = None
+    group_by: Literal["asset", "account", "none"] = "none"
+    min_value: Dec | None = Field(
+        default=None, description="Leaves out what is worth less; unpriced lines stay."
+    )
+    include_zero: bool = False
+    sort: Literal["id", "-value", "value"] = "id"
+    cursor: Cursor = None
+    limit: Limit = 100
+
+
+class PositionView(View):
+    """One asset in one wallet, or several of them grouped.
+
+    ``value = quantity x price.value``, to the last digit. ``debt`` is what is borrowed, in units
+    of the asset; it is not netted off ``quantity``. What grouping mixes is null.
+    """
+
+    id: str
+    account_id: str | None
+    exchange: str | None
+    wallet: str | None
+    type: PositionType | None
+    asset: str | None
+    symbol: str | None
+    side: Literal["long", "short"] | None
+    quantity: Dec | None
+    available: Dec | None
+    locked: Dec | None
+    debt: Dec | None
+    price: PriceView | None
+    value: Dec | None
+    weight: Dec | None
+    average_entry: Dec | None = None
+    cost_basis: Dec | None = None
+    basis_quality: Literal["complete", "partial", "unknown"] | None = None
+    missing_quantity: Dec | None = None
+    realized_pnl: Dec | None = None
+    unrealized_pnl: Dec | None = None
+    unrealized_pnl_pct: Dec | None = None
+    fees_paid: Dec | None = None
+    funding_paid: Dec | None = None
+    change_24h: Dec | None = None
+    opened_at: Timestamp | None = None
+    last_trade_at: Timestamp | None = None
+    as_of: Timestamp
+    stale: bool
+
+
+class DerivativeView(PositionView):
+    """One open contract. Prices in quote currency, margins in settle currency.
+
+    ``value`` is the unrealized profit converted by ``price``: the collateral is among the
+    balances. ``quantity`` is in contracts.
+    """
+
+    contracts: Dec
+    contract_size: Dec
+    notional: Dec | None
+    mark_price: Dec | None
+    leverage: Dec | None
+    margin_mode: Literal["cross", "isolated"] | None
+    initial_margin: Dec | None
+    maintenance_margin: Dec | None
+    liquidation_price: Dec | None
+    liquidation_distance_pct: Dec | None
+    funding_rate: Dec | None
+    next_funding_at: Timestamp | None
+    reduce_only_orders: int | None = None
+
+
+class PositionPage(Page[DerivativeView | PositionView]):
+    """Positions, one line each."""
+
+
+class PortfolioRow(View):
+    """The summary as the WebSocket sends it: one row that is replaced as a whole."""
+
+    id: str
+    as_of: Timestamp
+    currency: str | None
+    complete: bool
+    total_value: Dec
+    total_assets: Dec
+    total_debt: Dec
+    cash_value: Dec
+    invested_value: Dec
+    unrealized_pnl: Dec | None
+    accounts: list[AccountLine]
+    unpriced: list[UnpricedLine]
+    position_count: int
+    open_order_count: int
+
+    @classmethod
+    def of(cls, summary: Summary) -> "PortfolioRow":
+        meta, shared = summary.meta, cls.model_fields.keys() & Summary.model_fields.keys()
+        return cls(
+            id="portfolio",
+            as_of=meta.as_of,
+            currency=meta.currency,
+            complete=meta.complete,
+            **{name: getattr(summary, name) for name in shared},
+        )

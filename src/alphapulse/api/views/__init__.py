@@ -1,0 +1,1 @@
+"""Views: what the services know, put into the bodies that clients read."""

@@ -1,0 +1,148 @@
+"""Rows: what each channel sends, out of the live state."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import partial
+
+from pydantic import BaseModel
+
+from alphapulse.api.schemas.market import CandleRow
+from alphapulse.api.schemas.portfolio import PortfolioRow
+from alphapulse.api.views import positions
+from alphapulse.api.views.exchange import account_view
+from alphapulse.api.views.market import price_id, price_line
+from alphapulse.api.views.orders import order_id, order_view
+from alphapulse.api.views.portfolio import summary_of
+from alphapulse.api.views.positions import Line
+from alphapulse.api.websocket.channels import Channel, ChannelKind
+from alphapulse.api.websocket.topics import Row
+from alphapulse.domain.market import Candle, Ticker
+from alphapulse.domain.order import Order
+from alphapulse.errors import NotReady
+from alphapulse.services.business_logic import Services
+from alphapulse.services.live_state import Changes
+from alphapulse.services.portfolio import Snapshot
+from alphapulse.services.viewer import Viewer
+
+
+class LiveRows:
+    """The rows of every channel, as a viewer may see them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def current(self, channel: Channel, viewer: Viewer) -> Iterable[Row]:
+        """Every row there is now; none before anything was read."""
+        try:
+            yield from self._rows(channel, viewer)
+        except NotReady:
+            return
+
+    def orders(self, changes: Changes, viewer: Viewer) -> list[bytes]:
+        """The orders that changed, in the order they changed."""
+        seen = self._services.live.accounts
+        return [
+            _encode(order_view(order))
+            for order in changes.orders
+            if order.account_id in seen and viewer.may_see(seen[order.account_id])
+        ]
+
+    def _rows(self, channel: Channel, viewer: Viewer) -> Iterable[Row]:
+        match channel.kind:
+            case ChannelKind.TICKERS:
+                return self._tickers(self._services.live.markets())
+            case ChannelKind.TICKER:
+                assert channel.symbol is not None
+                return self._tickers(self._services.live.tickers.get(channel.symbol, {}).values())
+            case ChannelKind.CANDLES:
+                return self._candles(channel)
+            case ChannelKind.PORTFOLIO:
+                return self._portfolio(viewer)
+            case ChannelKind.POSITIONS:
+                return self._positions(viewer)
+            case ChannelKind.ORDERS:
+                return self._open_orders(viewer)
+            case ChannelKind.ACCOUNTS:
+                return self._accounts(viewer)
+
+    def _tickers(self, tickers: Iterable[Ticker]) -> Iterator[Row]:
+        now = self._services.clock.now()
+        for ticker in tickers:
+            yield Row(
+                price_id(ticker),
+                ticker,
+                partial(self._encode_ticker, ticker, now),
+            )
+
+    def _encode_ticker(self, ticker: Ticker, now: datetime) -> bytes:
+        return _encode(price_line(self._services.market.quote(ticker), now))
+
+    def _candles(self, channel: Channel) -> Iterator[Row]:
+        for (exchange, symbol, timeframe), candle in self._services.live.candles.items():
+            if symbol == channel.symbol and timeframe is channel.timeframe:
+                yield Row(exchange, candle, partial(_encode_candle, candle))
+
+    def _portfolio(self, viewer: Viewer) -> Iterator[Row]:
+        services = self._services
+        snapshot = services.portfolio.snapshot(viewer)
+        valuation = snapshot.valuation
+        state = (valuation.total, valuation.holdings, valuation.positions, snapshot.health)
+        yield Row(
+            "portfolio",
+            state,
+            lambda: _encode(
+                PortfolioRow.of(summary_of(snapshot, services.portfolio, services.live, ""))
+            ),
+        )
+
+    def _positions(self, viewer: Viewer) -> Iterator[Row]:
+        snapshot = self._services.portfolio.snapshot(viewer)
+        for line in positions.lines_of(snapshot, self._services.live):
+            weight = snapshot.valuation.weight(line.value.value)
+            yield Row(
+                line.id,
+                (line, weight, snapshot.health[line.account.id]),
+                partial(_encode_line, line, snapshot),
+            )
+
+    def _open_orders(self, viewer: Viewer) -> Iterator[Row]:
+        services = self._services
+        for account in services.portfolio.accounts(viewer):
+            for order in services.live.open_orders.get(account.id, {}).values():
+                yield Row(order_id(order), order, partial(_encode_order, order))
+
+    def _accounts(self, viewer: Viewer) -> Iterator[Row]:
+        service = self._services.portfolio
+        for account in service.accounts(viewer):
+            view = account_view(account, service)
+            yield Row(account.id, view, partial(_encode, view))
+
+
+def _encode_order(order: Order) -> bytes:
+    return _encode(order_view(order))
+
+
+def _encode_line(line: Line, snapshot: Snapshot) -> bytes:
+    return _encode(positions.view_of(line, snapshot))
+
+
+def _encode_candle(candle: Candle) -> bytes:
+    return _encode(candle_row(candle))
+
+
+def candle_row(candle: Candle) -> CandleRow:
+    """A candle in words."""
+    return CandleRow(
+        id=candle.exchange,
+        t=int(candle.open_time.timestamp() * 1000),
+        o=candle.open,
+        h=candle.high,
+        l=candle.low,
+        c=candle.close,
+        v=candle.volume,
+        closed=candle.is_closed,
+    )
+
+
+def _encode(view: BaseModel) -> bytes:
+    return view.__pydantic_serializer__.to_json(view, by_alias=True)

@@ -1,0 +1,136 @@
+"""Business Logic: every service, on the main loop, over one database and one live state."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from alphapulse.database.connection import open_database
+from alphapulse.database.settings import DatabaseSettings
+from alphapulse.domain.clock import Clock
+from alphapulse.observability.health import Health
+from alphapulse.runtime.bus import EventBus
+from alphapulse.runtime.mailbox import Mailbox
+from alphapulse.runtime.supervisor import Supervisor
+from alphapulse.runtime.worker import Worker
+from alphapulse.security.cipher import Cipher
+from alphapulse.security.key_file import MasterKey
+from alphapulse.security.passwords import Cost, Passwords
+from alphapulse.security.tokens import TokenIssuer, TokenVerifier
+from alphapulse.services.accounts import AccountService, Synchronization
+from alphapulse.services.key_vault import KeyVault
+from alphapulse.services.live_state import LiveState
+from alphapulse.services.market import MarketService
+from alphapulse.services.orders import OrderService
+from alphapulse.services.portfolio import PortfolioService
+from alphapulse.services.system import SyncPicture, SystemService
+from alphapulse.services.users import UserService
+
+
+class Synchronizer(Synchronization, Protocol):
+    """The exchange worker's service, as the services see it."""
+
+    def report(self) -> SyncPicture: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the API calls. All of it belongs to the main loop."""
+
+    supervisor: Supervisor
+    clock: Clock
+    live: LiveState
+    portfolio: PortfolioService
+    market: MarketService
+    accounts: AccountService
+    orders: OrderService
+    users: UserService
+    system: SystemService
+
+
+class BusinessLogic:
+    """Makes the services when the main loop runs, and closes them with it.
+
+    Args:
+        inbox: the mailbox subscribed to `LiveState.EVENTS`.
+        synchronizer: lives on ``exchange_worker`` and is called only through it.
+        mailboxes: all of them, for the status page.
+        is_simulated: accounts connected now live on the simulated exchange.
+    """
+
+    EVENTS = LiveState.EVENTS
+
+    def __init__(
+        self,
+        *,
+        database: DatabaseSettings,
+        inbox: Mailbox,
+        synchronizer: Synchronizer,
+        exchange_worker: Worker,
+        bus: EventBus,
+        health: Health,
+        mailboxes: tuple[Mailbox, ...],
+        master_key: MasterKey,
+        clock: Clock,
+        is_simulated: bool,
+        password_cost: Cost = Cost(),  # noqa: B008 - frozen
+    ) -> None:
+        self._settings = database
+        self._inbox = inbox
+        self._synchronizer = synchronizer
+        self._worker = exchange_worker
+        self._bus = bus
+        self._health = health
+        self._mailboxes = mailboxes
+        self._master_key = master_key
+        self._clock = clock
+        self._is_simulated = is_simulated
+        self._password_cost = password_cost
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Services]:
+        """The services, until the block ends."""
+        clock = self._clock
+        async with (
+            open_database(self._settings, name="api") as database,
+            Supervisor("api", clock) as supervisor,
+        ):
+            live = LiveState(self._inbox, database)
+            users = UserService(
+                database,
+                TokenIssuer(self._master_key, clock),
+                TokenVerifier(self._master_key, clock),
+                Passwords(self._password_cost),
+                clock,
+            )
+            await users.load()
+            services = Services(
+                supervisor=supervisor,
+                clock=clock,
+                live=live,
+                portfolio=PortfolioService(live, clock),
+                market=MarketService(live, clock),
+                accounts=AccountService(
+                    database,
+                    KeyVault(database, Cipher(self._master_key), clock),
+                    self._synchronizer,
+                    self._worker,
+                    self._bus,
+                    clock,
+                    is_simulated=self._is_simulated,
+                ),
+                orders=OrderService(database),
+                users=users,
+                system=SystemService(
+                    live,
+                    database,
+                    self._health,
+                    self._synchronizer.report,
+                    self._mailboxes,
+                    clock,
+                    is_simulated=self._is_simulated,
+                ),
+            )
+            supervisor.run("live state", live.run)
+            with services.system.heartbeat.beating():
+                yield services

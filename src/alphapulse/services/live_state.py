@@ -1,0 +1,230 @@
+"""Live State: what is known right now, kept in memory on the main loop for every screen.
+
+Holdings come from the database, and again whenever an event says that they changed; prices come
+with the events themselves. One task applies the events, so a reader on this loop always sees a
+whole batch or none of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+
+from alphapulse.database.connection import Database
+from alphapulse.database.repositories.balances import StoredBalance
+from alphapulse.database.unit_of_work import UnitOfWork
+from alphapulse.domain.account import Account
+from alphapulse.domain.events import (
+    AccountChanged,
+    AccountRemoved,
+    BalancesChanged,
+    CandleClosed,
+    CandleUpdated,
+    Event,
+    OrderChanged,
+    PositionsChanged,
+    SyncStatusChanged,
+    TickerUpdated,
+)
+from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
+from alphapulse.domain.market import Candle, Ticker, Timeframe
+from alphapulse.domain.order import Order
+from alphapulse.domain.portfolio import Holding
+from alphapulse.domain.position import Position
+from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
+from alphapulse.domain.valuation import PriceBook
+from alphapulse.errors import NotFound
+from alphapulse.runtime.mailbox import Mailbox
+
+CONFLATE_S = 0.025
+"""How long news may gather before it is applied: 40 screens a second are more than enough, and
+the mailbox keeps only the newest ticker of each market meanwhile."""
+
+CandleKey = tuple[ExchangeId, Symbol, Timeframe]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one batch of events changed. ``is_reload``: anything may differ."""
+
+    orders: list[Order] = field(default_factory=list)
+    is_reload: bool = False
+
+
+class LiveState:
+    """Everything the API shows without asking the database.
+
+    ``revision`` rises whenever something that a screen shows has changed, ``facts_revision`` when
+    it was more than prices.
+    """
+
+    EVENTS: tuple[type[Event], ...] = (
+        TickerUpdated,
+        CandleUpdated,
+        CandleClosed,
+        BalancesChanged,
+        PositionsChanged,
+        OrderChanged,
+        AccountChanged,
+        AccountRemoved,
+        SyncStatusChanged,
+    )
+
+    def __init__(self, inbox: Mailbox, database: Database) -> None:
+        self._inbox = inbox
+        self._database = database
+        self._listeners: list[Callable[[Changes], None]] = []
+        self._reloads: set[AccountId] = set()
+        self._changes = Changes()
+        self.revision = 0
+        self.facts_revision = 0
+        self.is_loaded = False
+        self.book = PriceBook()
+        self.tickers: dict[Symbol, dict[ExchangeId, Ticker]] = {}
+        self.candles: dict[CandleKey, Candle] = {}
+        self.accounts: dict[AccountId, Account] = {}
+        self.holdings: dict[AccountId, tuple[Holding, ...]] = {}
+        self.positions: dict[AccountId, tuple[Position, ...]] = {}
+        self.open_orders: dict[AccountId, dict[tuple[Symbol, str], Order]] = {}
+        self.statuses: dict[tuple[ExchangeId, AccountId | None, SyncKind], SyncStatus] = {}
+
+    def listen(self, listener: Callable[[Changes], None]) -> None:
+        """Call ``listener`` after each batch; it must not wait."""
+        self._listeners.append(listener)
+
+    async def run(self) -> None:
+        """Load everything, then follow the events; supervised."""
+        await self.load()
+        while True:
+            batch = await self._inbox.take()
+            if batch.overflowed:
+                await self.load()
+            for event in batch.events:
+                self._apply(event)
+                self.facts_revision += not isinstance(event, TickerUpdated)
+            await self._reload_accounts()
+            self._tell()
+            await asyncio.sleep(CONFLATE_S)
+
+    async def load(self) -> None:
+        """Read everything there is from the database."""
+        async with self._database.read() as unit:
+            accounts = await unit.accounts.list()
+            self.accounts = {account.id: account for account in accounts}
+            self.statuses = {status.key: status for status in await unit.sync_status.list()}
+            self.holdings, self.positions, self.open_orders = {}, {}, {}
+            for account in accounts:
+                await self._load_account(unit, account)
+        async with self._database.read_market() as market:
+            for ticker in await market.tickers.list():
+                self._put(ticker)
+        self._hear_silence()
+        self.is_loaded = True
+        self.facts_revision += 1
+        self._changes.is_reload = True
+        self._tell()
+
+    def status(
+        self, exchange: ExchangeId, account_id: AccountId | None, kind: SyncKind
+    ) -> SyncStatus | None:
+        return self.statuses.get((exchange, account_id, kind))
+
+    def markets(self) -> Iterable[Ticker]:
+        """The newest ticker of every market."""
+        return (ticker for venues in self.tickers.values() for ticker in venues.values())
+
+    @singledispatchmethod
+    def _apply(self, event: Event) -> None:
+        raise NotImplementedError(f"{type(event).__name__} is not in EVENTS")
+
+    @_apply.register
+    def _(self, event: TickerUpdated) -> None:
+        self._put(event.ticker)
+
+    @_apply.register(CandleUpdated)
+    @_apply.register(CandleClosed)
+    def _(self, event: CandleUpdated | CandleClosed) -> None:
+        candle = event.candle
+        self.candles[candle.exchange, candle.symbol, candle.timeframe] = candle
+
+    @_apply.register(BalancesChanged)
+    @_apply.register(PositionsChanged)
+    def _(self, event: BalancesChanged | PositionsChanged) -> None:
+        self._reloads.add(event.account_id)
+
+    @_apply.register
+    def _(self, event: AccountChanged) -> None:
+        if event.account.id not in self.accounts:
+            self._reloads.add(event.account.id)
+        self.accounts[event.account.id] = event.account
+
+    @_apply.register
+    def _(self, event: AccountRemoved) -> None:
+        self._forget(event.account_id)
+
+    @_apply.register
+    def _(self, event: OrderChanged) -> None:
+        order = event.order
+        known = self.open_orders.setdefault(order.account_id, {})
+        if order.status.is_open:
+            known[order.symbol, order.exchange_order_id] = order
+        else:
+            known.pop((order.symbol, order.exchange_order_id), None)
+        self._changes.orders.append(order)
+
+    @_apply.register
+    def _(self, event: SyncStatusChanged) -> None:
+        self.statuses[event.status.key] = event.status
+        self._hear_silence()
+
+    def _put(self, ticker: Ticker) -> None:
+        self.tickers.setdefault(ticker.symbol, {})[ticker.exchange] = ticker
+        self.book.put(ticker)
+
+    def _hear_silence(self) -> None:
+        self.book.silence(
+            status.exchange
+            for status in self.statuses.values()
+            if status.kind is SyncKind.PRICES
+            and status.state in {SyncState.STALE, SyncState.ERROR, SyncState.PAUSED}
+        )
+
+    async def _reload_accounts(self) -> None:
+        if not self._reloads:
+            return
+        async with self._database.read() as unit:
+            for account_id in sorted(self._reloads):
+                try:
+                    account = await unit.accounts.load(account_id)
+                except NotFound:
+                    self._forget(account_id)  # removed since; its own event is on its way
+                else:
+                    self.accounts[account_id] = account
+                    await self._load_account(unit, account)
+        self._reloads.clear()
+
+    async def _load_account(self, unit: UnitOfWork, account: Account) -> None:
+        stored = await unit.balances.list(account.id)
+        self.holdings[account.id] = tuple(_holding(one, account.exchange) for one in stored)
+        self.positions[account.id] = await unit.positions.list(account.id)
+        self.open_orders[account.id] = {
+            (order.symbol, order.exchange_order_id): order
+            for order in await unit.orders.open(account.id)
+        }
+
+    def _forget(self, account_id: AccountId) -> None:
+        self.accounts.pop(account_id, None)
+        self.holdings.pop(account_id, None)
+        self.positions.pop(account_id, None)
+        self.open_orders.pop(account_id, None)
+        self.statuses = {key: one for key, one in self.statuses.items() if key[1] != account_id}
+
+    def _tell(self) -> None:
+        self.revision += 1
+        changes, self._changes = self._changes, Changes()
+        for listener in self._listeners:
+            listener(changes)
+
+
+def _holding(stored: StoredBalance, exchange: ExchangeId) -> Holding:
+    return Holding(stored.account_id, exchange, stored.balance, stored.occurred_at)

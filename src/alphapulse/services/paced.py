@@ -1,0 +1,50 @@
+"""Paced: something dear to make, made again only when it would differ, and not too often."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from alphapulse.domain.clock import Clock
+from alphapulse.services.live_state import LiveState
+
+REMAKE_S = 0.05
+"""Prices that move within this time show together; whatever else changed shows at once."""
+
+AGE_S_MAX = 1.0
+"""How long it serves although nothing changed: the ages in it are at most this wrong."""
+
+KEYS_MAX = 100
+"""A household has a handful of viewers."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Made(Generic[T]):
+    value: T
+    revision: int
+    facts_revision: int
+    at_s: float
+
+
+class Paced(Generic[T]):
+    """Values made of the live state, one per key; the same object until something changed."""
+
+    def __init__(self, live: LiveState, clock: Clock) -> None:
+        self._live = live
+        self._clock = clock
+        self._kept: dict[Hashable, _Made[T]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value for ``key``, made now only when it has to be."""
+        now_s = self._clock.monotonic_s()
+        live, kept = self._live, self._kept.get(key)
+        if kept is not None and kept.facts_revision == live.facts_revision:
+            age_s = now_s - kept.at_s
+            if age_s < REMAKE_S or (age_s < AGE_S_MAX and kept.revision == live.revision):
+                return kept.value
+        if len(self._kept) >= KEYS_MAX:
+            self._kept.clear()
+        made = _Made(make(), live.revision, live.facts_revision, now_s)
+        self._kept[key] = made
+        return made.value

@@ -1,0 +1,30 @@
+"""Viewer: through whose eyes a portfolio is seen."""
+
+from dataclasses import dataclass
+
+from alphapulse.domain.account import Account
+from alphapulse.domain.identifiers import Asset, UserId
+from alphapulse.domain.user import Role, User
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """In which currency, and whose accounts: ``owner_id`` is ``None`` for everybody's.
+
+    Equal viewers see equal figures, so what is encoded for one serves the other.
+    """
+
+    currency: Asset
+    owner_id: UserId | None
+
+    def may_see(self, account: Account) -> bool:
+        return self.owner_id is None or account.owner_id == self.owner_id
+
+
+NOBODY = Viewer(Asset("USD"), UserId(""))
+"""For what is the same for all, such as prices."""
+
+
+def viewer_of(user: User) -> Viewer:
+    """Administrators see every account, others their own."""
+    return Viewer(Asset(user.currency), None if user.role is Role.ADMIN else user.id)

@@ -1,0 +1,234 @@
+"""What everything is worth, over HTTP: figures that add up, and nothing invented."""
+
+import json
+from decimal import Decimal, localcontext
+
+import pytest
+
+from alphapulse.domain.events import PositionsChanged, SyncStatusChanged
+from alphapulse.domain.identifiers import Symbol
+from alphapulse.domain.position import Position, PositionSide
+from alphapulse.domain.sync import SyncState
+
+HOT = (
+    "/api/portfolio/summary",
+    "/api/portfolio/positions",
+    "/api/exchange/balance",
+    "/api/market/prices",
+)
+
+
+@pytest.fixture
+async def rich(api):
+    """Two accounts, three priced assets, one that nobody prices."""
+    await api.price("BTC/USDT", "64000.1", index_price_usd=Decimal("63990.05"))
+    await api.price("ETH/BTC", "0.03731")
+    await api.add_account("main", BTC="2.00000001", USDT="1000.5", XYZ="7")
+    await api.add_account("second", ETH="10.123456789012345678")
+    return api
+
+
+async def body(answer, status=200):
+    assert answer.status == status, await answer.text()
+    return json.loads(await answer.text())
+
+
+async def test_the_total_is_the_sum_of_what_positions_show(rich):
+    summary = await body(await rich.get("/api/portfolio/summary"))
+    positions = await body(await rich.get("/api/portfolio/positions"))
+
+    lines = [line for line in positions["items"] if line["price"] is not None]
+    with localcontext(prec=80):
+        recomputed = sum(
+            Decimal(line["quantity"]) * Decimal(line["price"]["value"]) for line in lines
+        )
+        by_line = sum(Decimal(line["value"]) for line in lines)
+        by_account = sum(Decimal(account["value"]) for account in summary["accounts"])
+    assert recomputed == by_line == by_account
+    assert Decimal(summary["total_value"]) == recomputed
+
+
+async def test_values_come_in_the_users_currency_by_a_path_that_is_named(rich):
+    positions = await body(await rich.get("/api/portfolio/positions"))
+
+    prices = {line["asset"]: line["price"] for line in positions["items"] if line["price"]}
+    assert prices["BTC"]["source"] == "binance:index"
+    assert prices["ETH"]["source"] == "binance:ETH/BTC > binance:index"
+    assert prices["USDT"]["source"] == "1/binance:BTC/USDT > binance:index"
+    assert {price["currency"] for price in prices.values()} == {"USD"}
+    assert Decimal(prices["USDT"]["value"]) != 1
+
+
+async def test_another_currency_is_one_parameter_away(rich):
+    summary = await body(await rich.get("/api/portfolio/summary?currency=btc"))
+
+    assert summary["meta"]["currency"] == "BTC"
+
+
+async def test_what_has_no_price_is_listed_and_counts_as_nothing(rich):
+    summary = await body(await rich.get("/api/portfolio/summary"))
+    positions = await body(await rich.get("/api/portfolio/positions?asset=XYZ"))
+
+    (unpriced,) = summary["unpriced"]
+    assert (unpriced["asset"], unpriced["quantity"]) == ("XYZ", "7")
+    assert summary["meta"]["complete"] is False
+    assert "unpriced" in {warning["code"] for warning in summary["meta"]["warnings"]}
+    (line,) = positions["items"]
+    assert (line["price"], line["value"], line["weight"]) == (None, None, None)
+
+
+async def test_fields_that_nothing_computes_yet_are_null_and_named_once(rich):
+    summary = await body(await rich.get("/api/portfolio/summary"))
+
+    (warning,) = [w for w in summary["meta"]["warnings"] if w["code"] == "not_available_yet"]
+    assert "cost_basis" in warning["subject"]
+    assert all(summary[field] is None for field in warning["subject"])
+
+
+async def test_an_account_that_cannot_be_read_keeps_its_value_and_says_so(rich):
+    before = await body(await rich.get("/api/portfolio/summary"))
+    account = rich.services.live.accounts["binance-main"]
+    status = rich.status_of(
+        account, SyncState.STALE, error_code="exchange_unavailable", error_message="no answer"
+    )
+    await rich.publish(SyncStatusChanged(status))
+
+    after = await body(await rich.get("/api/portfolio/summary"))
+
+    assert after["total_value"] == before["total_value"]
+    assert after["meta"]["complete"] is False
+    line = next(line for line in after["accounts"] if line["id"] == "binance-main")
+    assert (line["status"], line["stale"], line["last_error"]) == ("stale", True, "no answer")
+    assert line["as_of"] is not None
+
+
+async def test_before_anything_was_read_there_is_no_total(api):
+    account = await api.add_account("main", BTC="1")
+    await api.publish(SyncStatusChanged(api.status_of(account, SyncState.PENDING)))
+
+    problem = await body(await api.get("/api/portfolio/summary"), 503)
+
+    assert problem["code"] == "not_ready"
+
+
+async def test_without_accounts_the_portfolio_is_empty_and_complete(api):
+    summary = await body(await api.get("/api/portfolio/summary"))
+
+    assert (summary["total_value"], summary["meta"]["complete"]) == ("0", True)
+
+
+async def test_a_perpetual_adds_its_profit_at_the_live_mark(rich):
+    account, now = rich.services.live.accounts["binance-main"], rich.clock.now()
+    position = Position(
+        account_id=account.id,
+        exchange=account.exchange,
+        symbol=Symbol("BTC/USDT:USDT"),
+        side=PositionSide.LONG,
+        quantity=Decimal("0.5"),
+        contract_size=Decimal(1),
+        entry_price=Decimal(60000),
+        mark_price=Decimal(61000),
+        unrealized_pnl=Decimal(500),
+        realized_pnl=None,
+        leverage=Decimal(5),
+        margin_mode=None,
+        initial_margin=None,
+        maintenance_margin=None,
+        liquidation_price=Decimal(50000),
+        occurred_at=now,
+        received_at=now,
+    )
+    async with rich.services.accounts._database.begin() as unit:
+        await unit.positions.upsert([position])
+    await rich.publish(PositionsChanged(account.id))
+    await rich.price("BTC/USDT:USDT", "62010", mark=Decimal(62000))
+
+    page = await body(await rich.get("/api/portfolio/positions?type=perp&currency=USDT"))
+
+    (line,) = page["items"]
+    assert (line["mark_price"], line["value"], line["notional"]) == ("62000", "1000", "31000")
+    assert line["liquidation_distance_pct"].startswith("19.35")
+
+
+@pytest.mark.parametrize("path", HOT)
+async def test_the_fast_path_and_the_route_answer_the_same(rich, path):
+    fast = await body(await rich.get(path))
+    slow = await body(await rich.get(f"{path}?limit=100" if path in HOT[1::2] else f"{path}?"))
+    through_the_route = await body(await rich.get(_with_a_parameter(path)))
+
+    for answer in (fast, slow, through_the_route):
+        _forget_the_moment(answer)
+    assert fast == slow == through_the_route
+
+
+async def test_positions_come_in_pages_that_neither_repeat_nor_skip(rich):
+    seen, cursor = [], ""
+    for _ in range(4):
+        page = await body(await rich.get(f"/api/portfolio/positions?limit=1{cursor}"))
+        seen += [line["id"] for line in page["items"]]
+        cursor = f"&cursor={page['next_cursor']}"
+
+    assert page["next_cursor"] is None
+    assert len(set(seen)) == 4
+
+
+async def test_positions_sort_by_value_and_group_by_asset(rich):
+    await rich.add_account("third", BTC="1")
+
+    page = await body(await rich.get("/api/portfolio/positions?group_by=asset&sort=-value"))
+
+    first = page["items"][0]
+    assert (first["id"], first["quantity"], first["account_id"]) == (
+        "asset.BTC",
+        "3.00000001",
+        None,
+    )
+    assert first["price"]["source"] == "binance:index"
+
+
+async def test_unknown_accounts_currencies_and_parameters_are_refused(rich):
+    for query, status, code in (
+        ("account=nobody", 404, "not_found"),
+        ("currency=NOPE", 422, "validation_failed"),
+        ("currency=%00", 422, "validation_failed"),
+        ("as_of=2020-01-01", 422, "validation_failed"),
+    ):
+        problem = await body(await rich.get(f"/api/portfolio/summary?{query}"), status)
+        assert problem["code"] == code
+
+
+async def test_numbers_are_plain_strings_and_times_are_utc(rich):
+    await rich.add_account("dust", BTC="0.00000001")
+
+    text = await (await rich.get("/api/portfolio/positions")).text()
+
+    assert "E-" not in text
+    page = json.loads(text, parse_float=pytest.fail)
+    assert any(line["quantity"] == "0.00000001" for line in page["items"])
+    assert page["meta"]["as_of"].endswith("Z")
+
+
+def _with_a_parameter(path: str) -> str:
+    return (
+        path
+        + {
+            "/api/portfolio/summary": "?currency=USD",
+            "/api/portfolio/positions": "?sort=id",
+            "/api/exchange/balance": "?wallet=all",
+            "/api/market/prices": "?exchange=any",
+        }[path]
+    )
+
+
+def _forget_the_moment(part: object) -> None:
+    """Drop what two requests cannot share: their ids, and the ages that passed between them."""
+    if isinstance(part, dict):
+        for name in ("request_id", "age_ms"):
+            part.pop(name, None)
+        if "meta" in part:
+            part["meta"].pop("as_of")
+        for value in part.values():
+            _forget_the_moment(value)
+    elif isinstance(part, list):
+        for value in part:
+            _forget_the_moment(value)
