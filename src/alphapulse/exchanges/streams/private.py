@@ -127,6 +127,19 @@ class Inbox:
         self._end = self._end or error
         self._wake.set()
 
+    async def opened(self, connected: "asyncio.Future[Any]") -> None:
+        """Wait until the socket is open; raise how the stream ended if it ends before that.
+
+        CCXT tells a refused connection to its handlers and leaves this future pending for ever.
+        """
+        connected.add_done_callback(lambda _: self._wake.set())
+        while not connected.done():
+            if self._end is not None:
+                raise self._end
+            self._wake.clear()
+            await self._wake.wait()
+        connected.result()
+
     async def answer(self) -> None:
         """Wait for the answer to a request; raise its refusal, or how the stream ended."""
         answered = await self._next(self._answers)
@@ -183,7 +196,7 @@ async def _enter(client: Any, face: Face, inbox: Inbox, limits: StreamLimits) ->
         async with asyncio.timeout(limits.open_s + limits.confirm_s):
             client.open()
             socket = client.client(face.url(client))
-            await socket.connect(client.session)
+            await inbox.opened(socket.connect(client.session))
             for request in face.requests(client):
                 await socket.send(request)
                 await inbox.answer()
