@@ -224,13 +224,14 @@ class _Connection:
             raise self._lost("stream cannot be opened", reason=repr(unreachable)) from unreachable
 
     async def _read(self, socket: Socket) -> None:
-        take, now = self.line.dialect.take, self.clock.now
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.ERROR:
-                raise self._lost("stream broken", reason=repr(message.data))
+        take, now, receive = self.line.dialect.take, self.clock.now, socket.receive
+        frames = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
+        while (message := await receive()).type in frames:
             notice = take(message.data, now())
             if notice is not None:
                 self._on_notice(notice)
+        if message.type is aiohttp.WSMsgType.ERROR:
+            raise self._lost("stream broken", reason=repr(message.data))
         raise self._lost("stream ended", close_code=socket.close_code)
 
     def _on_notice(self, notice: Notice) -> None:

@@ -47,9 +47,11 @@ class Quote:
         known = self.ticker
         # Ours stands in, unless it lags behind the venue's; not `max`, which costs three times.
         occurred_at = received_at if received_at > known.occurred_at else known.occurred_at
-        self._hand_out(
-            replace(known, bid=bid, ask=ask, occurred_at=occurred_at, received_at=received_at)
+        self.ticker = ticker = replace(
+            known, bid=bid, ask=ask, occurred_at=occurred_at, received_at=received_at
         )
+        self.due_at = received_at + CONFIRM_EVERY
+        self._on_ticker(ticker)
 
     def offer_last(self, trade: Trade, milliseconds: int) -> None:
         """`offer` of a trade's price alone."""
