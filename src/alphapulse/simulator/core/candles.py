@@ -171,6 +171,8 @@ class CandleSeries:
         A minute without a price leaves a gap: no candle is made up for it.
         """
         done: dict[str, Candle] = {}
+        if self.minute is None and not self._growing:
+            return []
         if self.minute is not None and self.minute.close_ms < boundary_ms:
             done["1m"] = replace(self.minute, is_closed=True)
             self.minute = None

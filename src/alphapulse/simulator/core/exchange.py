@@ -162,7 +162,8 @@ class Venue:
         bid, ask = maker.withdraw_crossed(book, price)
         self._meet(market, Side.BUY, bid)
         self._meet(market, Side.SELL, ask)
-        maker.quote(book, price, self.usd_price(market.instrument.quote) or Decimal(1))
+        quote_usd = self.usd_price(market.instrument.quote) or Decimal(1)
+        maker.quote(book, price, quote_usd, is_replay=market.is_recorded)
         self._teller.book(market)
 
     def trade_flow(self, market: Market, side: Side, quantity: Decimal) -> None:

@@ -14,6 +14,9 @@ class MakerSettings:
     """How deep the books are. Shares are of the price."""
 
     levels: int = 25
+    replay_levels: int = 6
+    """Of a market that replays a recording: its prices leap, and all levels with them, maybe
+    thousands of times a second."""
     half_spread: Decimal = Decimal("0.00005")
     step: Decimal = Decimal("0.0002")
     """Distance of levels behind the best one; half a per cent deep with 25."""
@@ -47,18 +50,20 @@ class LiquidityMaker:
             book.remove(self._quotes[Side.SELL].pop(ticks))
         return bid, ask
 
-    def quote(self, book: Book, mid: Decimal, quote_usd: Decimal) -> None:
+    def quote(self, book: Book, mid: Decimal, quote_usd: Decimal, *, is_replay: bool) -> None:
         """Rest the ladder around ``mid``; the book must hold nothing it would cross.
 
         Args:
             quote_usd: US dollars per unit of quote currency, for the size of the levels.
+            is_replay: fewer levels, as `MakerSettings.replay_levels` says why.
         """
+        levels = self._settings.replay_levels if is_replay else self._settings.levels
         bid, ask = self._best(mid)
         step = max(1, self._instrument.ticks(EXACT.multiply(mid, self._settings.step)))
         if self._size(mid, quote_usd) or self._matches_seen != book.match_count:
             self._grids.clear()
         self._matches_seen = book.match_count
-        behind = step * (self._settings.levels - 1)
+        behind = step * (levels - 1)
         lower = (bid - 1) // step * step
         self._rest(book, Side.BUY, bid, range(lower, max(0, lower - behind), -step))
         upper = (ask // step + 1) * step

@@ -33,8 +33,8 @@ class Conductor:
         market_clock: a virtual clock to move; ``None`` when the market lives in real time.
         speed: market seconds per real second; ``None`` is as fast as subscribers read.
         relay: takes recorded frames; needed for a frame replay only.
-        drained: returns when every subscriber has room for more; asked after each step when
-            ``speed`` is ``None``, so that no frame is lost.
+        drained: returns when every subscriber has room for more; asked whenever a market on a
+            virtual clock does not have to wait for its time, so that no frame is lost.
     """
 
     def __init__(
@@ -100,7 +100,9 @@ class Conductor:
                 wait_s = due_s - self._clock.monotonic_s()
                 if wait_s > 0:
                     await asyncio.sleep(wait_s)
-                elif wait_s < -LAG_MAX_S:
+                else:
+                    await self._make_room()
+                if wait_s < -LAG_MAX_S:
                     origin_s -= wait_s
             # Asked last, because a pause may come while the step waits for its time.
             origin_s += await self._sit_out_pause()
@@ -116,9 +118,9 @@ class Conductor:
         return self._clock.monotonic_s() - paused_s
 
     async def _make_room(self) -> None:
-        """Let sockets be served, and wait for those that are behind."""
+        """Let sockets be served; market time that is ours to bend waits for those behind."""
         await asyncio.sleep(0)
-        if self._drained is not None:
+        if self._drained is not None and self._market_clock is not None:
             await self._drained()
 
     async def _beat(self) -> None:
