@@ -21,11 +21,14 @@ from alphapulse.database.settings import DatabaseSettings
 from alphapulse.database.statements import Statements
 from alphapulse.database.unit_of_work import reading, writing
 from alphapulse.errors import ConfigurationInvalid
+from alphapulse.runtime.turn import Turn
 
 FOLDER = Path(__file__).parent
 STATEMENT_TIMEOUT_S = 600.0  # rebuilding an index over a million fills takes minutes
 
 NOTHING = "empty"
+
+_migrating = Turn()  # Alembic keeps what it works on in globals
 
 
 async def upgrade(settings: DatabaseSettings) -> None:
@@ -95,6 +98,7 @@ def config_of(store: Store) -> Config:
 async def _migrate(settings: DatabaseSettings, store: Store, run: Callable[[Config], None]) -> None:
     patient = settings.model_copy(update={"statement_timeout_s": STATEMENT_TIMEOUT_S})
     async with (
+        _migrating,
         open_adapter(patient, name="migration", migrates=True) as adapter,
         writing(adapter, store) as statements,
         statements.migrating(),
