@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fixtures.leaks",
     "tests.fixtures.clock",
+    "tests.fixtures.api",
     "tests.fixtures.streams",
     "tests.fixtures.database",
     "tests.fixtures.simulator",
