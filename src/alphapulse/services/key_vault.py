@@ -1,14 +1,12 @@
-"""Key Vault: exchange keys, encrypted for the account they belong to and for no other."""
+"""Key Vault: where the sealed exchange keys of accounts lie, and how they come out again."""
 
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories.credentials import SealedField
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, UserId
-from alphapulse.errors import NotFound
+from alphapulse.exchanges.credentials import CredentialManager
 from alphapulse.exchanges.port import Credentials
 from alphapulse.security.cipher import Cipher, Place
-
-_FIELDS = ("api_key", "api_secret", "password")
 
 
 class KeyVault:
@@ -16,7 +14,8 @@ class KeyVault:
 
     def __init__(self, database: Database, cipher: Cipher, clock: Clock) -> None:
         self._database = database
-        self._cipher = cipher
+        self._key_version = cipher.key_version
+        self._manager = CredentialManager(cipher, Place)
         self._clock = clock
 
     def seal(
@@ -24,14 +23,8 @@ class KeyVault:
     ) -> tuple[SealedField, ...]:
         """Encrypt what is to be stored for ``account_id``."""
         return tuple(
-            SealedField(
-                name=name,
-                sealed=self._cipher.seal(secret, _place(account_id, owner_id, name)),
-                key_version=self._cipher.key_version,
-                saved_at=self._clock.now(),
-            )
-            for name in _FIELDS
-            if (secret := getattr(credentials, name)) is not None
+            SealedField(name, self._key_version, sealed, self._clock.now())
+            for name, sealed in self._manager.seal(account_id, owner_id, credentials).items()
         )
 
     async def load(self, account_id: AccountId) -> Credentials:
@@ -43,19 +36,6 @@ class KeyVault:
         """
         async with self._database.read() as unit:
             account = await unit.accounts.load(account_id)
-            sealed = {one.name: one for one in await unit.credentials.load(account_id)}
-        secrets = {
-            name: self._cipher.open(one.sealed, _place(account_id, account.owner_id, name))
-            for name, one in sealed.items()
-        }
-        if not {"api_key", "api_secret"} <= secrets.keys():
-            raise NotFound("the account has no stored key", account=account_id)
-        return Credentials(
-            api_key=secrets["api_key"],
-            api_secret=secrets["api_secret"],
-            password=secrets.get("password"),
-        )
-
-
-def _place(account_id: AccountId, owner_id: UserId | None, field: str) -> Place:
-    return Place(table="credentials", row_id=account_id, field=field, owner=owner_id or "")
+            stored = await unit.credentials.load(account_id)
+        sealed = {one.name: one.sealed for one in stored}
+        return self._manager.open(account_id, account.owner_id, sealed)

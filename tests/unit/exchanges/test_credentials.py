@@ -1,87 +1,61 @@
-"""Credential manager: sealed in the store, bound to the account, plain only when loaded."""
+"""Credential manager: sealed for one account, one owner and one field, plain only when opened."""
 
 import pytest
 
-from alphapulse.domain.identifiers import AccountId
+from alphapulse.domain.identifiers import AccountId, UserId
 from alphapulse.errors import NotFound, SecretUnreadable
-from alphapulse.exchanges.credentials import CredentialManager, SealedCredentials
+from alphapulse.exchanges.credentials import CredentialManager
 from alphapulse.exchanges.port import Credentials
 from alphapulse.security.cipher import Cipher, Place
 from alphapulse.security.key_file import MasterKey
 
 ACCOUNT, OTHER = AccountId("account-1"), AccountId("account-2")
+ADA, BOB = UserId("ada"), UserId("bob")
 SECRETS = ("a-key-of-mine", "a-secret-of-mine", "a-passphrase")
 
 
-class Store:
-    """What a database keeps of it."""
-
-    def __init__(self) -> None:
-        self.rows: dict[AccountId, SealedCredentials] = {}
-
-    async def load(self, account_id: AccountId) -> SealedCredentials | None:
-        return self.rows.get(account_id)
-
-
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def manager() -> CredentialManager[Place]:
+    return CredentialManager(Cipher(MasterKey(1, b"m" * 32)), Place)
 
 
-@pytest.fixture
-def manager(store: Store) -> CredentialManager[Place]:
-    return CredentialManager(Cipher(MasterKey(1, b"m" * 32)), Place, store)
-
-
-async def test_a_key_comes_back_as_it_was_saved(
-    manager: CredentialManager[Place], store: Store
+@pytest.mark.parametrize("owner", [ADA, None])
+def test_a_key_comes_back_as_it_was_sealed(
+    manager: CredentialManager[Place], owner: UserId | None
 ) -> None:
-    credentials = Credentials(*SECRETS)
-    store.rows[ACCOUNT] = manager.seal(ACCOUNT, "ada", credentials)
-
-    assert await manager.load(ACCOUNT) == credentials
-
-
-async def test_a_key_without_passphrase_has_none_afterwards(
-    manager: CredentialManager[Place], store: Store
-) -> None:
-    store.rows[ACCOUNT] = manager.seal(ACCOUNT, "ada", Credentials("key", "secret"))
-
-    assert (await manager.load(ACCOUNT)).password is None
+    for credentials in (Credentials(*SECRETS), Credentials("key", "secret")):
+        sealed = manager.seal(ACCOUNT, owner, credentials)
+        assert manager.open(ACCOUNT, owner, sealed) == credentials
 
 
 def test_nothing_of_a_key_can_be_read_in_what_is_stored(manager: CredentialManager[Place]) -> None:
-    stored = manager.seal(ACCOUNT, "ada", Credentials(*SECRETS))
+    stored = b"".join(manager.seal(ACCOUNT, ADA, Credentials(*SECRETS)).values())
 
     for secret in SECRETS:
-        assert secret.encode() not in b"".join(stored.sealed.values())
+        assert secret.encode() not in stored
         assert secret not in repr(Credentials(*SECRETS))
 
 
-async def test_a_key_moved_to_another_account_does_not_open(
-    manager: CredentialManager[Place], store: Store
+def test_a_key_moved_to_another_account_owner_or_field_does_not_open(
+    manager: CredentialManager[Place],
 ) -> None:
-    store.rows[OTHER] = manager.seal(ACCOUNT, "ada", Credentials(*SECRETS))
+    sealed = manager.seal(ACCOUNT, ADA, Credentials(*SECRETS))
+    swapped = sealed | {"api_key": sealed["api_secret"], "api_secret": sealed["api_key"]}
 
-    with pytest.raises(SecretUnreadable):
-        await manager.load(OTHER)
-
-
-async def test_a_key_moved_to_another_owner_or_field_does_not_open(
-    manager: CredentialManager[Place], store: Store
-) -> None:
-    sealed = manager.seal(ACCOUNT, "ada", Credentials(*SECRETS))
-
-    store.rows[ACCOUNT] = SealedCredentials("bob", 1, sealed.sealed)
-    with pytest.raises(SecretUnreadable):
-        await manager.load(ACCOUNT)
-
-    swapped = {"api_key": sealed.sealed["api_secret"], "api_secret": sealed.sealed["api_key"]}
-    store.rows[ACCOUNT] = SealedCredentials("ada", 1, swapped)
-    with pytest.raises(SecretUnreadable):
-        await manager.load(ACCOUNT)
+    for account, owner, stored in (
+        (OTHER, ADA, sealed),
+        (ACCOUNT, BOB, sealed),
+        (ACCOUNT, None, sealed),
+        (ACCOUNT, ADA, swapped),
+    ):
+        with pytest.raises(SecretUnreadable):
+            manager.open(account, owner, stored)
 
 
-async def test_an_account_without_a_key_says_so(manager: CredentialManager[Place]) -> None:
-    with pytest.raises(NotFound):
-        await manager.load(ACCOUNT)
+def test_an_account_without_a_whole_key_has_none(manager: CredentialManager[Place]) -> None:
+    sealed = manager.seal(ACCOUNT, ADA, Credentials(*SECRETS))
+    del sealed["api_secret"]
+
+    for stored in ({}, sealed):
+        with pytest.raises(NotFound):
+            manager.open(ACCOUNT, ADA, stored)
