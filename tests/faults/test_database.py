@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import func, make_url, select
 
 from alphapulse.database.adapters import folder
 from alphapulse.database.adapters.folder import SqliteFiles
@@ -137,6 +137,17 @@ async def test_units_of_work_that_wait_for_each_other_end_with_one_of_them_told_
             "DatabaseBusy",
             "NoneType",
         ]
+
+
+async def test_a_statement_that_takes_too_long_is_ended(
+    postgres_settings: DatabaseSettings,
+) -> None:
+    impatient = postgres_settings.model_copy(update={"statement_timeout_s": 0.2})
+    async with open_database(impatient, name="test") as database:
+        async with database.read() as tx:
+            with pytest.raises(DatabaseBusy, match="took too long"):
+                await tx.statements.rows(select(func.pg_sleep(30)))
+        assert await _accounts(database) == 0
 
 
 # A second process

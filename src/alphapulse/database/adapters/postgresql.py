@@ -111,7 +111,7 @@ class PostgresqlAdapter:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 return DatabaseUnavailable("the connection broke")
             return DatabaseError("the database refused a statement", cause=type(cause).__name__)
-        return _verdict(state, getattr(cause, "constraint_name", None))
+        return verdict(state, getattr(cause, "constraint_name", None))
 
     async def size_bytes(self, connection: AsyncConnection) -> int:
         size = await connection.scalar(select(func.pg_database_size(func.current_database())))
@@ -136,7 +136,8 @@ def _refuse_closed(
         raise DisconnectionError("the server ended this session")
 
 
-def _verdict(state: str, constraint: str | None) -> AlphaPulseError:
+def verdict(state: str, constraint: str | None) -> AlphaPulseError:
+    """What a SQLSTATE means to whoever runs AlphaPulse."""
     if state in BUSY:
         return DatabaseBusy(BUSY[state], cause=state)
     if state.startswith("23"):
