@@ -1,0 +1,86 @@
+"""The command line's client of the running server on this machine.
+
+Who can read the data folder owns it: the client signs a short token with the server's key from
+that folder, so commands need no login.
+"""
+
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from alphapulse.cli.folder import running_server
+from alphapulse.errors import AlphaPulseError, NotRunning
+
+TIMEOUT_S = 60.0
+
+
+class RefusedByServer(AlphaPulseError):
+    """The server answered with a problem; its code and advice are shown as they came."""
+
+    def __init__(self, problem: dict[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title")))
+        self.problem = problem
+        self.code = str(problem.get("code", "refused"))  # type: ignore[misc]
+        self.fix = str(problem.get("fix") or AlphaPulseError.fix)  # type: ignore[misc]
+
+
+class LocalClient:
+    """Speaks to the server of one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.url = running_server(folder).url
+
+    def get(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
+        """Read; `RefusedByServer` carries the problem of any other answer."""
+        return self._ask("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Write."""
+        return self._ask("POST", path, body)
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """Remove."""
+        return self._ask("DELETE", path)
+
+    def stream(self, channels: list[str]) -> Iterator[str]:
+        """Frames of the WebSocket until the server ends it or the user stops."""
+        from websockets.exceptions import ConnectionClosed
+        from websockets.sync.client import connect
+
+        address = self.url.replace("http", "ws", 1) + "/api/ws"
+        try:
+            with connect(address, open_timeout=10, compression=None) as socket:
+                socket.send(json.dumps({"op": "auth", "token": self._token()}))
+                socket.send(json.dumps({"op": "subscribe", "id": 1, "channels": channels}))
+                for frame in socket:
+                    yield frame if isinstance(frame, str) else frame.decode()
+        except (OSError, ConnectionClosed) as error:
+            raise NotRunning("the server ended the stream", url=self.url) from error
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        address = urlsplit(self.url)
+        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection(
+            address.hostname or "127.0.0.1", address.port, timeout=TIMEOUT_S
+        )
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except OSError as error:
+            raise NotRunning("the server does not answer", url=self.url) from error
+        finally:
+            connection.close()
+        data = json.loads(text) if text else {}
+        if answer.status >= 400:
+            raise RefusedByServer(data)
+        return dict(data)
+
+    def _token(self) -> str:
+        from alphapulse.security.tokens import sign_local_token
+
+        return sign_local_token(self._folder)

@@ -1,0 +1,81 @@
+"""`alphapulse connect`: add an exchange account, with every check named."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from alphapulse.cli.console import out, print_json, talk
+from alphapulse.cli.options import AsJson, DataDir, Demo, data_dir
+
+
+def connect(
+    exchange: Annotated[str, typer.Argument(help="binance, bybit, kraken, ...")],
+    label: Annotated[
+        str | None, typer.Option(help="Your name for it. [default: the exchange]")
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with api_key, api_secret and, where needed, password; - is stdin."
+        ),
+    ] = None,
+    allow_withdraw: Annotated[
+        bool, typer.Option(help="Accept a key that may withdraw. Better: make one that may not.")
+    ] = False,
+    folder: DataDir = None,
+    demo: Demo = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a key at the exchange and start to synchronize its account.
+
+    The key is asked for without echo. It is sent to your own server only, sealed, and never shown
+    again.
+    """
+    from alphapulse.cli.client import LocalClient, RefusedByServer
+
+    client = LocalClient(data_dir(folder, demo=demo))
+    body = {
+        "exchange": exchange,
+        "label": label or exchange,
+        "allow_withdraw": allow_withdraw,
+        **_credentials(key_file),
+    }
+    try:
+        answer = client.post("/api/exchange/accounts", body)
+    except RefusedByServer as refusal:
+        print_checks(refusal.problem.get("checks"))
+        raise
+    if as_json:
+        print_json(answer)
+        return
+    print_checks(answer["checks"])
+    out.print(f"[bold]Connected[/] {answer['account']['label']} as {answer['account']['id']}")
+    talk.print("History is being read in the background.  Next: alphapulse accounts")
+
+
+def _credentials(key_file: Path | None) -> dict[str, str]:
+    import json
+    import sys
+
+    from alphapulse.errors import InvalidInput
+
+    if key_file is None:
+        key = typer.prompt("API key", hide_input=True)
+        secret = typer.prompt("API secret", hide_input=True)
+        password = typer.prompt("Passphrase, if the exchange has one", default="", hide_input=True,
+                                show_default=False)  # fmt: skip
+        return {"api_key": key, "api_secret": secret} | ({"password": password} if password else {})
+    try:
+        text = sys.stdin.read() if str(key_file) == "-" else key_file.read_text()
+        given = json.loads(text)
+        return {k: str(given[k]) for k in ("api_key", "api_secret", "password") if given.get(k)}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidInput("the key file is not readable JSON", field="key_file") from error
+
+
+def print_checks(checks: Any) -> None:
+    """Each step of a key check on a line."""
+    for step in checks or []:
+        mark = "[green]✓[/]" if step["ok"] else "[red]✗[/]"
+        out.print(f"  {mark} {step['name']:<24} {step.get('detail') or ''}")

@@ -1,0 +1,138 @@
+"""`alphapulse demo`: AlphaPulse on simulated exchanges, with nothing to prepare."""
+
+import asyncio
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alphapulse.cli.console import out
+from alphapulse.cli.options import AsJson, DataDir, data_dir
+from alphapulse.cli.serve import print_ready
+
+if TYPE_CHECKING:
+    from alphapulse.cli.client import LocalClient
+    from alphapulse.cli.folder import RunningServer
+
+SIMULATOR_FILE = "simulator.json"
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Start over with fresh demo data.")
+    ] = False,
+    folder: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run on simulated Binance and Bybit: three accounts, moving prices, no key, no money."""
+    started = time.monotonic()
+    where = data_dir(folder, demo=True)
+    if reset:
+        shutil.rmtree(where, ignore_errors=True)
+    from alphapulse.cli.client import LocalClient
+    from alphapulse.cli.server import run
+    from alphapulse.config import load_settings
+
+    _step(as_json, "Data folder", str(where))
+    where.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _simulated_exchange(where) as simulated:
+        _step(as_json, "Simulated exchanges", f"{len(simulated['accounts'])} accounts")
+        settings = load_settings(
+            where,
+            mode="demo",
+            api={"port": port},
+            exchanges={"simulator_url": simulated["url"]},
+        )
+
+        async def say(server: "RunningServer", setup_code: str | None) -> None:
+            client = LocalClient(where)
+            await asyncio.to_thread(_connect, client, simulated["accounts"])
+            _step(as_json, "Accounts", "connected")
+            _step(as_json, "API", f"ready in {time.monotonic() - started:.1f} s\n")
+            print_ready(server, setup_code, as_json=as_json)
+            if not as_json:
+                _say_what_next(simulated["url"])
+
+        run(settings, say)
+
+
+def _step(as_json: bool, name: str, detail: str) -> None:
+    if not as_json:
+        out.print(f"  [green]✓[/] {name:<22} {detail}", soft_wrap=True)
+
+
+@contextmanager
+def _simulated_exchange(folder: Path) -> Iterator[dict[str, Any]]:
+    """The simulator in a process of its own, as exchanges are; it ends with its stdin."""
+    command = [sys.executable, "-m", "alphapulse", "simulate", "--settings", "-", "--json"]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(_simulator_settings(folder)) + "\n")
+        process.stdin.flush()
+        try:
+            yield _first_document(process.stdout)
+        finally:
+            process.stdin.close()
+            process.wait(timeout=10)
+
+
+def _simulator_settings(folder: Path) -> dict[str, Any]:
+    """The same keys and the same past at every start, so that what was synchronized stays true."""
+    from datetime import UTC, datetime
+
+    from alphapulse.simulator.settings import DEMO_ACCOUNTS
+
+    file = folder / SIMULATOR_FILE
+    if not file.exists():
+        accounts = [
+            account.model_dump(mode="json")
+            | {
+                "api_key": f"sim-{account.label}-{secrets.token_hex(8)}",
+                "api_secret": f"sim-secret-{secrets.token_hex(16)}",
+            }
+            for account in DEMO_ACCOUNTS
+        ]
+        past_until = datetime.now(UTC).isoformat()
+        file.write_text(json.dumps({"accounts": accounts, "history_until": past_until}))
+    settings: dict[str, Any] = json.loads(file.read_text())
+    return settings
+
+
+def _first_document(stream: Any) -> dict[str, Any]:
+    """What the simulator announces; pretty JSON ends with a brace in the first column."""
+    from alphapulse.errors import NotReady
+
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if line.startswith("}"):
+            document: dict[str, Any] = json.loads("".join(lines))
+            return document
+    raise NotReady("the simulated exchange did not start; the lines above say why")
+
+
+def _connect(client: "LocalClient", accounts: list[dict[str, str]]) -> None:
+    """Connect what is not connected yet, by the way every user goes."""
+    known = {item["label"] for item in client.get("/api/exchange/accounts")["items"]}
+    for account in accounts:
+        if account["label"] not in known:
+            client.post("/api/exchange/accounts", account)
+
+
+def _say_what_next(simulator_url: str) -> None:
+    out.print("  Look       alphapulse portfolio --demo    alphapulse prices --watch --demo")
+    out.print(f"  Simulator  {simulator_url}/_control/", soft_wrap=True)
+    out.print("  Next       alphapulse serve    then   alphapulse connect binance")
+    out.print("  Stop       Ctrl+C (demo data is kept; --reset starts over)")

@@ -1,0 +1,38 @@
+"""Where a running server leaves its address for the commands on the same machine."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from alphapulse.errors import NotRunning
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """Written by `serve` when it is ready, removed when it stops."""
+
+    url: str
+    pid: int
+    version: str
+
+
+def announce(folder: Path, server: RunningServer) -> None:
+    """Say where the server listens."""
+    (folder / "server.json").write_text(json.dumps(asdict(server)))
+
+
+def withdraw(folder: Path) -> None:
+    """Forget it."""
+    (folder / "server.json").unlink(missing_ok=True)
+
+
+def running_server(folder: Path) -> RunningServer:
+    """Find the server of this data folder.
+
+    Raises:
+        NotRunning: none has announced itself here.
+    """
+    try:
+        return RunningServer(**json.loads((folder / "server.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        raise NotRunning("no AlphaPulse runs on this data folder", folder=str(folder)) from None

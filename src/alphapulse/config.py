@@ -1,0 +1,97 @@
+"""Secure Configs: every setting, read once, at the root.
+
+Each package declares its own small model; here they come together. Values come, strongest first,
+from the command line, from the environment (``ALPHAPULSE_DATABASE__URL``), from
+``alphapulse.toml`` in the data folder, and from the defaults, which are safe: this machine only,
+SQLite, nothing is traded.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from alphapulse.alerting.manager import AlertingSettings
+from alphapulse.api.settings import ApiSettings
+from alphapulse.database.settings import DatabaseSettings
+from alphapulse.errors import ConfigurationInvalid
+from alphapulse.exchanges.settings import ExchangesSettings
+from alphapulse.observability.logging import LoggingSettings
+from alphapulse.pipeline.sync.settings import SyncSettings
+
+SETTINGS_FILE = "alphapulse.toml"
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ALPHAPULSE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    data_dir: Path
+    """Folder of the database, the master key and the log; only its owner may read it."""
+
+    mode: Literal["live", "demo"] = "live"
+    """``demo``: accounts are on the simulated exchange and everything shown is marked so."""
+
+    mailbox_capacity_events: int = Field(default=20_000, ge=100)
+    """Per reader: some seconds of every market of two venues; a slower reader loads anew."""
+
+    database: DatabaseSettings
+    exchanges: ExchangesSettings = ExchangesSettings()
+    sync: SyncSettings = SyncSettings()
+    api: ApiSettings = ApiSettings()
+    alerting: AlertingSettings = AlertingSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+
+def load_settings(data_dir: Path, **given: Any) -> Settings:
+    """Read the settings of one data folder, which is made if it is not there.
+
+    Args:
+        given: What the command line says; it is stronger than everything else.
+
+    Raises:
+        ConfigurationInvalid: A value is missing, unknown or impossible; every one is named.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    given = {"data_dir": data_dir, **{name: value for name, value in given.items() if value}}
+
+    class Located(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            file = TomlConfigSettingsSource(settings_cls, data_dir / SETTINGS_FILE)
+            own = {"database": {"url": f"sqlite:///{data_dir / 'db'}"}}
+            return init_settings, env_settings, file, InitSettingsSource(settings_cls, own)
+
+    try:
+        return Located(**given)
+    except ValidationError as error:
+        wrong = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
+        raise ConfigurationInvalid(wrong, folder=str(data_dir)) from None
+    except ValueError as error:  # the file is not TOML
+        raise ConfigurationInvalid(f"{SETTINGS_FILE} is not readable: {error}") from error
+
+
+def _variable(path: tuple[int | str, ...]) -> str:
+    return "ALPHAPULSE_" + "__".join(str(part).upper() for part in path)
