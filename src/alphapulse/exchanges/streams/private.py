@@ -1,14 +1,12 @@
 """Private streams: one account's orders, fills, balances and positions, over CCXT Pro's sockets.
 
 CCXT opens the socket, signs and keeps it alive; every message is taken here, before CCXT's own
-handlers. Those keep caches that tell only the last of a burst, and a handler that trips over a
-value ends CCXT's receive loop without a word.
+handlers, which keep caches that tell only the last of a burst.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -18,16 +16,12 @@ from loguru import logger
 from alphapulse.domain.identifiers import ExchangeId
 from alphapulse.errors import AlphaPulseError, StreamLost
 from alphapulse.exchanges.ccxt import loading
-from alphapulse.exchanges.ccxt.client import BREAKS
 from alphapulse.exchanges.port import PrivateUpdate
+from alphapulse.exchanges.streams.pro import ProLayer, close
 from alphapulse.exchanges.streams.watchdog import DEFAULT_LIMITS, StreamLimits
 
 # A busy account sends some tens a second; this many behind, reading it all again is quicker.
 INBOX_UPDATES = 10_000
-
-# A private stream may be silent for days, so pings must tell a dead one: CCXT gives up after two
-# to three of these without a pong. Binance's own default there is 180 s.
-KEEP_ALIVE_MS = 15_000
 
 T = TypeVar("T")
 
@@ -65,7 +59,7 @@ class Face(Protocol):
         ...
 
 
-class Taking:
+class Taking(ProLayer):
     """Laid over a CCXT Pro class: its messages, and the end of its socket, come to an inbox."""
 
     _face: Face
@@ -76,29 +70,15 @@ class Taking:
         self._face = face
         self._inbox = inbox
 
-    def handle_message(self, socket: Any, message: Any) -> None:
-        """CCXT calls this with each decoded message, in order; what it raises would be lost."""
-        try:
-            said = self._face.read(message) if isinstance(message, dict) else None
-            if said is None:
-                super().handle_message(socket, message)  # type: ignore[misc]
-            else:
-                self._inbox.put(said)
-        except StreamLost as lost:
-            self._inbox.end(lost)
-        except (AlphaPulseError, loading.base_error(), *BREAKS) as raised:
-            self._inbox.end(self._lost("a private message cannot be read", reason=repr(raised)))
+    def on_message(self, socket: Any, message: Any) -> None:
+        said = self._face.read(message) if isinstance(message, dict) else None
+        if said is None:
+            super().on_message(socket, message)
+        else:
+            self._inbox.put(said)
 
-    def on_close(self, socket: Any, code: Any) -> None:
-        super().on_close(socket, code)  # type: ignore[misc]
-        self._inbox.end(self._lost("stream ended", close_code=code))
-
-    def on_error(self, socket: Any, error: Any) -> None:
-        super().on_error(socket, error)  # type: ignore[misc]
-        self._inbox.end(self._lost("stream broken", reason=type(error).__name__))
-
-    def _lost(self, message: str, **facts: object) -> StreamLost:
-        return StreamLost(message, exchange=self._face.exchange, **facts)
+    def on_end(self, lost: StreamLost) -> None:
+        self._inbox.end(lost)
 
 
 class Inbox:
@@ -179,7 +159,6 @@ async def watch(
     """
     inbox = Inbox(face.exchange)
     client.take_with(face, inbox)
-    client.streaming = {**client.streaming, "keepAlive": KEEP_ALIVE_MS}
     try:
         await _enter(client, face, inbox, limits)
         logger.bind(exchange=face.exchange).debug("private stream open")
@@ -187,7 +166,7 @@ async def watch(
         while True:
             await sink(await inbox.take())
     finally:
-        await _close(client)
+        await close(client)
 
 
 async def _enter(client: Any, face: Face, inbox: Inbox, limits: StreamLimits) -> None:
@@ -207,11 +186,3 @@ async def _enter(client: Any, face: Face, inbox: Inbox, limits: StreamLimits) ->
         # CCXT's text holds addresses; they must not travel.
         reason = type(raised).__name__
     raise StreamLost("private stream cannot be opened", exchange=face.exchange, reason=reason)
-
-
-async def _close(client: Any) -> None:
-    # The session first: a peer that is gone would hold up each socket's good-bye for ten seconds.
-    with suppress(loading.base_error()):
-        if client.session is not None:
-            await client.session.close()
-        await client.close()
