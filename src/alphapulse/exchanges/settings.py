@@ -26,7 +26,7 @@ class ExchangesSettings(BaseModel):
     """Total for one call of the `Exchange` port, which may be several requests."""
 
     max_answer_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
-    """Binance's largest answer, exchangeInfo, is 17 MB; more than this is no answer."""
+    """The largest answers, lists of markets, are below 20 MB; more than this is no answer."""
 
     max_budget_wait_s: float = Field(default=10.0, ge=0)
     """A call that would wait longer for the rate budget is refused instead."""

@@ -77,7 +77,7 @@ def list_market(session: ExchangeSession, market_type: MarketType, *symbols: str
     """Make the session know markets without asking: steps of 0.01, spot or linear perpetual."""
     client = session.client(market_type)
 
-    async def load_markets(_reload: bool) -> None:
+    async def load_markets(_reload: bool, _params: dict[str, str]) -> None:
         client.set_markets([_market(client, symbol) for symbol in symbols])
 
     client.load_markets = load_markets

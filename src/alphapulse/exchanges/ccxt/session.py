@@ -24,6 +24,7 @@ from alphapulse.exchanges.ccxt.client import (
 )
 from alphapulse.exchanges.ccxt.errors import Intent
 from alphapulse.exchanges.port import Credentials
+from alphapulse.exchanges.venues import profile
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ class MarketCatalog:
         async with listing.lock:
             # Whoever waited for another's reload has what it came for.
             if listing.fields is None or (reload and listing.version == seen):
-                await client.load_markets(True)
+                await client.load_markets(True, dict(profile(client.id).listing_params))
                 listing.fields = _market_fields(client)
                 listing.version += 1
         if client.markets is not listing.fields["markets"]:
