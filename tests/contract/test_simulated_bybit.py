@@ -26,7 +26,7 @@ def simulator_settings() -> SimulatorSettings:
     return QUICK.model_copy(update={"tls_port": 0, "is_paused": True})
 
 
-@pytest.fixture(params=["rewrite", "tls"])
+@pytest.fixture(params=["rewrite"])
 async def client(request: pytest.FixtureRequest, simulator: Simulator) -> AsyncIterator[Ccxt]:
     account = simulator.account(LABEL)
     async with ccxt_client(
@@ -34,6 +34,10 @@ async def client(request: pytest.FixtureRequest, simulator: Simulator) -> AsyncI
     ) as client:
         await client.load_markets()
         yield client
+
+
+both_ways = pytest.mark.parametrize("client", ["rewrite", "tls"], indirect=True)
+"""For what differs by how the simulator is reached: REST, signing, public and private sockets."""
 
 
 async def test_markets_have_grids_and_limits(client: Ccxt) -> None:
@@ -45,6 +49,7 @@ async def test_markets_have_grids_and_limits(client: Ccxt) -> None:
     assert swap["limits"]["amount"]["min"] == 0.001
 
 
+@both_ways
 async def test_balances_and_positions_are_those_of_the_books(
     client: Ccxt, simulator: Simulator
 ) -> None:
@@ -116,6 +121,7 @@ async def test_public_data_is_complete(client: Ccxt, simulator: Simulator) -> No
     assert funding["fundingTimestamp"] > client.milliseconds()
 
 
+@both_ways
 async def test_order_lives_from_acceptance_to_cancellation(client: Ccxt) -> None:
     placed = await client.create_order(
         SPOT, "limit", "buy", 0.001, 80_000, {"clientOrderId": "card-1"}
@@ -226,6 +232,7 @@ async def test_permissions_fees_and_currencies_are_told(client: Ccxt, simulator:
         await client.create_order(SPOT, "limit", "buy", 0.001, 80_000)
 
 
+@both_ways
 async def test_public_streams_speak(client: Ccxt, simulator: Simulator) -> None:
     simulator.resume()
     async with asyncio.timeout(20):
@@ -245,6 +252,7 @@ async def test_public_streams_speak(client: Ccxt, simulator: Simulator) -> None:
     assert trades[-1]["symbol"] == SPOT
 
 
+@both_ways
 async def test_private_streams_tell_what_another_client_did(
     client: Ccxt, simulator: Simulator
 ) -> None:
@@ -267,6 +275,7 @@ async def test_private_streams_tell_what_another_client_did(
     assert any(p["symbol"] == SWAP for p in positions)
 
 
+@both_ways
 async def test_order_over_the_trade_socket_is_known_to_rest(client: Ccxt) -> None:
     async with asyncio.timeout(10):
         placed = await client.create_order_ws(SPOT, "limit", "buy", 0.001, 80_000)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -240,6 +241,23 @@ async def test_stops_while_clients_are_connected() -> None:
         while not (await socket.receive()).type.name.startswith("CLOS"):
             pass
         await socket.close()
+
+
+async def test_connections_beyond_the_limit_are_cut(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alphapulse.simulator.server.CONNECTIONS_MAX", 2)
+    async with plain_bybit(simulator) as client, client.socket("/v5/public/spot"):
+        async with client.socket("/v5/public/spot"):
+            with pytest.raises(aiohttp.ClientError):
+                await client.public("/v5/market/time")
+
+        async def is_served() -> bool:
+            with suppress(aiohttp.ClientError):
+                return bool((await client.public("/v5/market/time"))["retCode"] == 0)
+            return False
+
+        await eventually(is_served)
 
 
 def test_public_bind_must_be_meant() -> None:
