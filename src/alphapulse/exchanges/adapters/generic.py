@@ -34,6 +34,8 @@ from alphapulse.exchanges.port import (
     MarketSink,
     PrivateUpdate,
 )
+from alphapulse.exchanges.streams import generic as stream
+from alphapulse.exchanges.streams.memory import StreamMemory
 
 FILLS_PER_PAGE = 100
 
@@ -52,6 +54,7 @@ class GenericExchange(CcxtExchange):
         found: Capabilities,
     ) -> None:
         super().__init__(exchange, account_id, session, found, market_types(found))
+        self._memory = StreamMemory(exchange)
 
     async def measure_clock(self) -> int:
         if not self._has("fetchTime"):
@@ -151,7 +154,34 @@ class GenericExchange(CcxtExchange):
         *,
         on_connected: Callable[[], None],
     ) -> None:
-        raise InvalidInput("this exchange has no stream; it is polled", exchange=self._id)
+        if not self._capabilities.market_stream:
+            raise InvalidInput("this exchange has no stream; it is polled", exchange=self._id)
+        shares = [
+            stream.Share(await self._session.pro_client(market_type, stream.Stored), share)
+            for market_type in self._market_types
+            if (share := self._share(subscription, market_type)) != MarketSubscription()
+        ]
+        await stream.watch(
+            shares,
+            sink,
+            memory=self._memory,
+            clock=self._session.clock,
+            on_connected=on_connected,
+        )
+
+    def _share(
+        self, subscription: MarketSubscription, market_type: MarketType
+    ) -> MarketSubscription:
+        """What of a subscription is traded on one kind of market."""
+
+        def ours(symbol: Symbol) -> bool:
+            return self.market_type_of(symbol) is market_type
+
+        return MarketSubscription(
+            tickers=frozenset(filter(ours, subscription.tickers)),
+            trades=frozenset(filter(ours, subscription.trades)),
+            candles=frozenset(one for one in subscription.candles if ours(one[0])),
+        )
 
     async def watch_private(
         self,
@@ -169,6 +199,8 @@ class GenericExchange(CcxtExchange):
 def capabilities(exchange: ExchangeId) -> Capabilities:
     """What CCXT says an exchange can do, without asking the exchange."""
     client = loading.exchange_class(exchange)()
+    is_pro = exchange in loading.known_exchanges(pro=True)
+    streams = loading.exchange_class(exchange, pro=True)().has if is_pro else {}
     spot, perpetual = bool(client.has.get("spot")), bool(client.has.get("swap"))
     main = "spot" if spot else "swap"
 
@@ -178,7 +210,7 @@ def capabilities(exchange: ExchangeId) -> Capabilities:
     return Capabilities(
         spot=spot,
         perpetual=perpetual,
-        market_stream=False,
+        market_stream=any(streams.get(name) for name in ("watchTicker", "watchTickers")),
         private_stream=False,
         positions=perpetual and bool(client.has.get("fetchPositions")),
         # Of two kinds of market each has its own list, and one cursor cannot stand in both.
