@@ -33,7 +33,7 @@ class SqliteFiles:
     @classmethod
     def of(cls, url: str) -> "SqliteFiles":
         """A folder, or the money file itself, which then names the others."""
-        path = Path(make_url(url).database or "").expanduser().absolute()
+        path = Path(make_url(url).database or "").expanduser().resolve()
         if path.suffix:
             return cls(path, path.with_suffix(f".market{path.suffix}"), path.with_suffix(".lock"))
         return cls(path / "money.db", path / "market.db", path / "alphapulse.lock")
@@ -137,5 +137,6 @@ def _file_system(folder: Path) -> str | None:
     if not MOUNTS.exists():
         return None
     mounts = [line.split()[1:3] for line in MOUNTS.read_text().splitlines()]
-    holding = [(point, kind) for point, kind in mounts if folder.is_relative_to(point)]
+    # Of two on one point the later one covers the earlier.
+    holding = [(point, kind) for point, kind in reversed(mounts) if folder.is_relative_to(point)]
     return max(holding, key=lambda mount: len(mount[0]))[1] if holding else None

@@ -31,7 +31,7 @@ from alphapulse.errors import (
 
 SYNCHRONOUS = {Store.MONEY: "FULL", Store.MARKET: "NORMAL"}
 
-# What SQLite's own error names mean to whoever runs AlphaPulse; by the longest matching beginning.
+# What SQLite's own error names mean to whoever runs AlphaPulse, by how they begin.
 UNAVAILABLE = {
     "SQLITE_FULL": "the disk is full; free some space",
     "SQLITE_READONLY": "the database may only be read; check its permissions and its mount",
@@ -139,6 +139,8 @@ class SqliteAdapter:
             pool_size=1 if writes else self._settings.pool_size,
             max_overflow=0,
             pool_timeout=self._settings.pool_timeout_s,
+            # Each transaction is ended by whoever began it; a second rollback is a thread hop more.
+            pool_reset_on_return=None,
             hide_parameters=True,
         )
         pragmas = [

@@ -7,7 +7,7 @@ one each time; the old ones stay, marked, so that a stolen one gives itself away
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
@@ -71,15 +71,6 @@ class Sessions:
         mine = update(sessions).where(sessions.c.id == session_id, sessions.c.revoked_at.is_(None))
         return bool(await self._statements.run(mine.values(revoked_at=now)))
 
-    async def revoke_all(
-        self, user_id: UserId, now: datetime, *, but: str | None = None
-    ) -> tuple[str, ...]:
-        """End every session of a user, except ``but``; the ids of those that ended."""
-        live = [s.id for s in await self.list(user_id) if s.revoked_at is None and s.id != but]
-        ended = update(sessions).where(sessions.c.id.in_(live)).values(revoked_at=now)
-        await self._statements.run(ended)
-        return tuple(live)
-
     async def list(self, user_id: UserId) -> tuple[Session, ...]:
         """All of a user's, the last used first."""
         mine = select(*SESSION.columns).where(sessions.c.user_id == user_id)
@@ -90,10 +81,6 @@ class Sessions:
         """The ids of sessions that were ended then or later, whoever's they were."""
         ended = select(sessions.c.id).where(sessions.c.revoked_at >= moment)
         return tuple(row.id for row in await self._statements.rows(ended))
-
-    async def forget(self, before: datetime) -> int:
-        """Delete sessions that expired before then; how many."""
-        return await self._statements.run(delete(sessions).where(sessions.c.expires_at < before))
 
     async def _add_token(self, session_id: str, token_hash: str, issued_at: datetime) -> None:
         row = {"token_hash": token_hash, "session_id": session_id, "issued_at": issued_at}
