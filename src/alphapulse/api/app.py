@@ -31,6 +31,7 @@ from alphapulse.api.websocket.endpoint import SocketEndpoint
 from alphapulse.api.websocket.hub import Hub
 from alphapulse.api.websocket.rows import LiveRows
 from alphapulse.domain.clock import Clock
+from alphapulse.runtime.watchdog import watching
 from alphapulse.runtime.worker import Worker
 from alphapulse.security.rate_limit import Rate, RateLimiter
 from alphapulse.services.business_logic import Services
@@ -119,6 +120,8 @@ async def _lifespan(
         services.live.listen(hub.on_changes)
         services.users.on_session_end(hub.end_session)
         services.supervisor.run("hub", hub.run)
+        loops = [services.system.heartbeat, *(worker.heartbeat for worker in workers)]
+        stack.enter_context(watching(loops))
         for worker in workers:
             await worker.start()
             stack.push_async_callback(worker.stop)

@@ -11,7 +11,8 @@ from functools import lru_cache
 from urllib.parse import quote
 
 REDACTED = "[redacted]"
-SHORTEST_CHARACTERS = 6  # hiding shorter values would only make the log unreadable
+SHORTEST_CHARACTERS = 8  # hiding shorter values would only make the log unreadable
+KNOWN_AT_MOST = 500  # the newest; a key, a secret and their quoted forms for over 100 accounts
 DEEPEST = 6
 
 LONGEST_CHARACTERS = 10_000  # a venue's error page may be a megabyte
@@ -68,14 +69,15 @@ _SHAPES = (
 
 _HINTS = tuple((hint, shape) for shape in _SHAPES for hint in shape.hints)
 
-_known: frozenset[str] = frozenset()
+_known: tuple[str, ...] = ()
 
 
 def hide(secret: str) -> None:
     """Never show this value again, in whatever text it turns up in this process."""
     global _known
-    if len(secret) >= SHORTEST_CHARACTERS:
-        _known |= {secret, quote(secret, safe="")}
+    if len(secret) >= SHORTEST_CHARACTERS and secret not in _known:
+        forms = dict.fromkeys((secret, quote(secret, safe="")))
+        _known = (*forms, *_known)[:KNOWN_AT_MOST]
 
 
 def redacted(text: str) -> str:

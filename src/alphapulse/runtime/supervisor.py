@@ -1,7 +1,7 @@
 """Error Handler: restarts a failed task, backs off, and gives up loudly."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -48,6 +48,17 @@ class TaskHealth:
         return "degraded" if self.failures else "ok"
 
 
+def health_of(name: str, tasks: Iterable[TaskHealth]) -> ComponentHealth:
+    """The worst of ``tasks``, with the causes."""
+    ailing = [task for task in tasks if task.status != "ok"]
+    return ComponentHealth(
+        name,
+        worst(task.status for task in ailing),
+        "; ".join(f"{task.name} {task.state}: {task.error}" for task in ailing) or None,
+        min((task.since for task in ailing), default=None),
+    )
+
+
 class Supervisor:
     """Keeps the tasks of one service alive; an async context manager that leaves none behind.
 
@@ -91,14 +102,8 @@ class Supervisor:
         return tuple(self._tasks.values())
 
     def health(self) -> ComponentHealth:
-        """The worst of the tasks, with the causes; safe to call from any thread."""
-        ailing = [task for task in self.tasks if task.status != "ok"]
-        return ComponentHealth(
-            self.name,
-            worst(task.status for task in ailing),
-            "; ".join(f"{task.name} {task.state}: {task.error}" for task in ailing) or None,
-            min((task.since for task in ailing), default=None),
-        )
+        """How the tasks are, taken together; safe to call from any thread."""
+        return health_of(self.name, self.tasks)
 
     def run(self, name: str, make: Callable[[], Awaitable[None]]) -> None:
         """Keep what ``make`` makes running under ``name`` until it returns or is canceled."""

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from alphapulse.errors import SecretUnreadable
+from alphapulse.observability.redaction import hide
 from alphapulse.security.key_file import MasterKey
 
 AES_256_GCM_ENVELOPE = 1
@@ -35,7 +36,10 @@ class Place:
 
 
 class Cipher:
-    """Seals secrets for one place each, and opens them there only."""
+    """Seals secrets for one place each, and opens them there only.
+
+    Whatever passes through it is hidden from the logs of this process from then on.
+    """
 
     def __init__(self, master_key: MasterKey) -> None:
         self.key_version = master_key.version
@@ -44,6 +48,7 @@ class Cipher:
 
     def seal(self, secret: str, place: Place) -> bytes:
         """Encrypt ``secret`` for ``place``: algorithm, wrapped data key, then the secret."""
+        hide(secret)
         bound_to = self._bound_to(place)
         data_key = AESGCM.generate_key(bit_length=8 * _DATA_KEY_BYTES)
         return b"".join(
@@ -66,7 +71,7 @@ class Cipher:
         wrapped, body = sealed[1 : 1 + _WRAPPED_BYTES], sealed[1 + _WRAPPED_BYTES :]
         try:
             data_key = _decrypt(self._master, wrapped, bound_to)
-            return _decrypt(AESGCM(data_key), body, bound_to).decode()
+            secret = _decrypt(AESGCM(data_key), body, bound_to).decode()
         except InvalidTag as error:
             raise SecretUnreadable(
                 "the stored secret does not open with this master key at this place",
@@ -74,6 +79,8 @@ class Cipher:
                 row_id=place.row_id,
                 field=place.field,
             ) from error
+        hide(secret)
+        return secret
 
     def _bound_to(self, place: Place) -> bytes:
         # A JSON list: no two places are written alike, whatever characters their names hold.

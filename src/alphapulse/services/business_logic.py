@@ -131,6 +131,7 @@ class BusinessLogic:
                     is_simulated=self._is_simulated,
                 ),
             )
+            self._health.register(supervisor.name, supervisor.health)
             supervisor.run("live state", live.run)
             with services.system.heartbeat.beating():
                 yield services

@@ -25,7 +25,7 @@ CANARY = "canary8f3kQx7Vt2"
 def left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    monkeypatch.setattr(redaction, "_known", frozenset())
+    monkeypatch.setattr(redaction, "_known", ())
     yield
     logger.remove()
     root.handlers, root.level = handlers, level
@@ -259,6 +259,13 @@ def test_hostile_text_is_redacted_quickly_and_cut(text: str) -> None:
 def test_a_known_secret_is_hidden_also_when_it_is_quoted_for_a_url() -> None:
     hide("a/secret+value=")
     assert "secret" not in redacted("x a%2Fsecret%2Bvalue%3D y a/secret+value= z")
+
+
+def test_the_memory_of_known_secrets_is_bounded_and_keeps_the_newest() -> None:
+    for number in range(2 * redaction.KNOWN_AT_MOST):
+        hide(f"secret/{number:08}")
+    assert len(redaction._known) == redaction.KNOWN_AT_MOST
+    assert redacted(f"x secret/{2 * redaction.KNOWN_AT_MOST - 1:08}") == f"x {REDACTED}"
 
 
 def test_too_short_a_value_is_not_hidden_because_the_log_would_be_unreadable() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alphapulse.errors import SecretUnreadable
+from alphapulse.observability import redaction
 from alphapulse.security.cipher import Cipher, Place
 from alphapulse.security.key_file import MasterKey
 
@@ -65,6 +66,20 @@ def test_a_sealed_secret_shows_neither_itself_nor_its_place() -> None:
     sealed = Cipher(MASTER).seal("canary-secret", PLACE)
     for text in (b"canary", b"credentials", b"a-1", b"u-1"):
         assert text not in sealed
+
+
+def test_a_secret_that_was_sealed_or_opened_is_hidden_from_the_logs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = "a-passphrase-of-okx"
+    monkeypatch.setattr(redaction, "_known", ())
+    assert secret in redaction.redacted(secret)
+    sealed = Cipher(MASTER).seal(secret, PLACE)
+    assert secret not in redaction.redacted(secret)
+
+    monkeypatch.setattr(redaction, "_known", ())
+    Cipher(MASTER).open(sealed, PLACE)
+    assert secret not in redaction.redacted(secret)
 
 
 def test_the_refusal_names_the_place_and_nothing_secret() -> None:
