@@ -66,30 +66,32 @@ class BinanceExchange(CcxtExchange):
         self._memory = StreamMemory(EXCHANGE)
 
     async def fetch_permissions(self) -> Permissions:
-        raw = await self._session.call(
-            MarketType.SPOT, lambda client: client.sapi_get_account_apirestrictions()
-        )
-        return Permissions(
-            read=raw.get("enableReading"),
-            trade=raw.get("enableSpotAndMarginTrading"),
-            withdraw=raw.get("enableWithdrawals"),
-            ip_restricted=raw.get("ipRestrict"),
-            expires_at=parse.optional_expiry(raw, "tradingAuthorityExpirationTime"),
-        )
+        async def read(client: Any) -> Permissions:
+            raw = await client.sapi_get_account_apirestrictions()
+            return Permissions(
+                read=raw.get("enableReading"),
+                trade=raw.get("enableSpotAndMarginTrading"),
+                withdraw=raw.get("enableWithdrawals"),
+                ip_restricted=raw.get("ipRestrict"),
+                expires_at=parse.optional_expiry(raw, "tradingAuthorityExpirationTime"),
+            )
+
+        return await self._session.call(MarketType.SPOT, read)
 
     async def fetch_balances(self) -> BalanceReport:
-        client = await self._session.loaded(MarketType.SPOT)
-        raw = await self._session.call(MarketType.SPOT, lambda client: client.private_get_account())
-        return BalanceReport(
-            account_id=self.account_id,
-            wallets=frozenset({Wallet.SPOT}),
-            balances=tuple(
-                balance for row in raw["balances"] if (balance := _balance(row, client)).total != 0
-            ),
-            # The venue's own time here is that of the last change, which may be years ago.
-            occurred_at=self._session.venue_now(),
-            received_at=self._session.now(),
-        )
+        async def read(client: Any) -> BalanceReport:
+            raw = await client.private_get_account()
+            balances = [_balance(row, client) for row in raw["balances"]]
+            return BalanceReport(
+                account_id=self.account_id,
+                wallets=frozenset({Wallet.SPOT}),
+                balances=tuple(one for one in balances if one.total != 0),
+                # The venue's own time here is that of the last change, maybe years ago.
+                occurred_at=self._session.venue_now(),
+                received_at=self._session.now(),
+            )
+
+        return await self._session.call(MarketType.SPOT, read)
 
     async def fetch_positions(self) -> tuple[Position, ...]:
         return ()

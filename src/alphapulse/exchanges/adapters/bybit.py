@@ -81,10 +81,6 @@ FILL_OVERLAP = timedelta(seconds=60)
 _FILL_TYPES = {"Trade", "AdlTrade", "BustTrade", ""}
 
 
-class TooManyPages(Exception):
-    """A listing longer than one call may read."""
-
-
 class BybitExchange(CcxtExchange):
     """One unified Bybit account, or the public side."""
 
@@ -95,35 +91,34 @@ class BybitExchange(CcxtExchange):
         self._memory = StreamMemory(EXCHANGE)
 
     async def fetch_permissions(self) -> Permissions:
-        answer = await self._session.call(
-            MarketType.SPOT, lambda client: client.private_get_v5_user_query_api()
-        )
-        raw = answer["result"]
-        may, may_write = raw["permissions"], str(raw["readOnly"]) == "0"
-        return Permissions(
-            read=True,  # it just did
-            trade=may_write and bool(may.get("Spot") or may.get("ContractTrade")),
-            withdraw=may_write and "Withdraw" in (may.get("Wallet") or ()),
-            ip_restricted=any(ip != "*" for ip in raw.get("ips") or ()),
-            expires_at=parse.optional_expiry(raw, "expiredAt"),
-        )
+        async def read(client: Any) -> Permissions:
+            raw = (await client.private_get_v5_user_query_api())["result"]
+            may, may_write = raw["permissions"], str(raw["readOnly"]) == "0"
+            return Permissions(
+                read=True,  # it just did
+                trade=may_write and bool(may.get("Spot") or may.get("ContractTrade")),
+                withdraw=may_write and "Withdraw" in (may.get("Wallet") or ()),
+                ip_restricted=any(ip != "*" for ip in raw.get("ips") or ()),
+                expires_at=parse.optional_expiry(raw, "expiredAt"),
+            )
+
+        return await self._session.call(MarketType.SPOT, read)
 
     async def fetch_balances(self) -> BalanceReport:
-        client = await self._session.loaded(MarketType.SPOT)
-        answer = await self._session.call(
-            MarketType.SPOT,
-            lambda client: client.private_get_v5_account_wallet_balance({"accountType": "UNIFIED"}),
-        )
-        balances = [
-            _balance(row, client) for wallet in answer["result"]["list"] for row in wallet["coin"]
-        ]
-        return BalanceReport(
-            account_id=self.account_id,
-            wallets=frozenset({Wallet.UNIFIED}),
-            balances=tuple(one for one in balances if one.total != 0 or one.borrowed != 0),
-            occurred_at=parse.moment(answer, "time", self._session.venue_now()),
-            received_at=self._session.now(),
-        )
+        async def read(client: Any) -> BalanceReport:
+            unified = {"accountType": "UNIFIED"}
+            answer = await client.private_get_v5_account_wallet_balance(unified)
+            wallets = answer["result"]["list"]
+            balances = [_balance(row, client) for wallet in wallets for row in wallet["coin"]]
+            return BalanceReport(
+                account_id=self.account_id,
+                wallets=frozenset({Wallet.UNIFIED}),
+                balances=tuple(one for one in balances if one.total != 0 or one.borrowed != 0),
+                occurred_at=parse.moment(answer, "time", self._session.venue_now()),
+                received_at=self._session.now(),
+            )
+
+        return await self._session.call(MarketType.SPOT, read)
 
     async def fetch_positions(self) -> tuple[Position, ...]:
         async def read(client: Any, _: MarketType) -> list[Position]:
@@ -191,13 +186,12 @@ class BybitExchange(CcxtExchange):
         # What the venue's clock says now is the end, so that nothing after it is skipped.
         now = self._session.venue_now()
         width = FILL_WINDOW
-        while True:
+        end = min(start + width, now)
+        while (fills := await self._fills_between(start, end)) is None:
+            width /= 8
+            if width < timedelta(milliseconds=1):
+                raise parse.broken("more fills at one moment than can be", exchange=self._id)
             end = min(start + width, now)
-            try:
-                fills = await self._fills_between(start, end)
-                break
-            except TooManyPages:
-                width /= 8
         is_last = end >= now
         resume_at = max(start, end - FILL_OVERLAP) if is_last else end
         return FillPage(
@@ -207,20 +201,24 @@ class BybitExchange(CcxtExchange):
             read_until=end,
         )
 
-    async def _fills_between(self, start: datetime, end: datetime) -> list[Fill]:
+    async def _fills_between(self, start: datetime, end: datetime) -> list[Fill] | None:
+        """Every fill of that time; ``None`` when they are too many for one call."""
         fills: list[Fill] = []
         window = {"startTime": ms_of(start), "endTime": ms_of(end), "limit": FILLS_PER_PAGE}
 
-        async def read(client: Any, market_type: MarketType) -> list[Fill]:
-            rows = await _all_rows(
-                client.private_get_v5_execution_list,
-                {"category": CATEGORIES[market_type], **window},
-            )
+        async def read(client: Any, market_type: MarketType) -> list[Fill] | None:
+            request = {"category": CATEGORIES[market_type], **window}
+            rows = await _rows_if_few(client.private_get_v5_execution_list, request)
+            if rows is None:
+                return None
             found = [self._fill(client, row) for row in rows]
             return [one for one in found if one is not None]
 
         for market_type in self._market_types:
-            fills += await self._understood(market_type, read)
+            found = await self._understood(market_type, read)
+            if found is None:
+                return None
+            fills += found
         return fills
 
     def first_fill_cursors(
@@ -314,7 +312,17 @@ class BybitExchange(CcxtExchange):
 async def _all_rows(
     ask: Callable[[dict[str, Any]], Awaitable[Any]], request: dict[str, Any]
 ) -> list[Any]:
-    """Every row of a listing, page after page until the venue names no next one."""
+    """Every row of a listing, or an error."""
+    rows = await _rows_if_few(ask, request)
+    if rows is None:
+        raise parse.broken("a listing without end", exchange=EXCHANGE)
+    return rows
+
+
+async def _rows_if_few(
+    ask: Callable[[dict[str, Any]], Awaitable[Any]], request: dict[str, Any]
+) -> list[Any] | None:
+    """Every row, page after page until the venue names no next one; ``None`` of too many pages."""
     rows: list[Any] = []
     mark, seen = "", set[str]()
     for _ in range(PAGES_MAX):
@@ -326,7 +334,7 @@ async def _all_rows(
         if mark in seen:
             raise parse.broken("a page mark that comes again", exchange=EXCHANGE)
         seen.add(mark)
-    raise TooManyPages
+    return None
 
 
 def _market(client: Any, row: parse.Raw) -> Any:

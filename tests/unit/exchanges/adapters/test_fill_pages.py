@@ -245,3 +245,28 @@ async def test_the_generic_adapter_refuses_a_page_it_could_never_get_past(clock:
 async def test_a_cursor_of_something_else_is_refused(venue: Venue, clock: Clock) -> None:
     with pytest.raises(InvalidInput):
         await make_exchange(venue, clock).fetch_fills(FillCursor(BTC, "page=2"))
+
+
+async def test_bybit_a_listing_without_end_is_a_broken_answer(clock: Clock) -> None:
+    class Endless(BybitVenue):
+        def page(self, asked: dict[str, str]) -> Any:
+            mark = str(int(asked.get("cursor", "0")) + 1)
+            return enveloped({"list": [OPEN_ORDER], "nextPageCursor": mark})
+
+    with pytest.raises(ExchangeUnavailable):
+        await make_exchange(Endless([]), clock).fetch_open_orders()
+
+
+OPEN_ORDER = {
+    "symbol": "BTCUSDT",
+    "orderId": "7",
+    "orderLinkId": "",
+    "side": "Buy",
+    "orderType": "Limit",
+    "orderStatus": "New",
+    "price": "1",
+    "qty": "1",
+    "cumExecQty": "0",
+    "createdTime": str(ms(NOW)),
+    "updatedTime": str(ms(NOW)),
+}
