@@ -3,6 +3,8 @@
 No user, account label or symbol is ever a label: they are unbounded, and not the scraper's to know.
 """
 
+from importlib.metadata import version
+
 from prometheus_client import Counter, Gauge, Histogram, Info
 
 # Synchronization
@@ -22,7 +24,7 @@ SYNC_RUNS = Counter(
 
 EXCHANGE_REQUESTS = Counter(
     "alphapulse_exchange_requests_total",
-    "Requests sent to an exchange, by result: ok or the code of the error.",
+    "Calls to an exchange, by how they ended: ok or an error code.",
     ["exchange", "class"],
 )
 EXCHANGE_BUDGET_USED = Gauge(
@@ -101,3 +103,4 @@ ERRORS = Counter(
     ["class"],
 )
 BUILD = Info("alphapulse_build", "Which build this is.")
+BUILD.info({"version": version("alphapulse")})

@@ -21,6 +21,7 @@ class Heartbeat:
         self.thread_id: int | None = None
         """The thread that beats; None while nothing does."""
         self._due_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._lag = metrics.EVENT_LOOP_LAG.labels(name)
         self._beat_at = metrics.EVENT_LOOP_HEARTBEAT.labels(name)
 
@@ -42,8 +43,7 @@ class Heartbeat:
         loop = asyncio.get_running_loop()
         self._due_s = time.monotonic() + INTERVAL_S
         self.thread_id = threading.get_ident()
-        timer = loop.call_later(INTERVAL_S, self._beat, loop)
-        self._timer = timer
+        self._timer = loop.call_later(INTERVAL_S, self._beat, loop)
         try:
             yield
         finally:

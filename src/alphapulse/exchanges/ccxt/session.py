@@ -25,6 +25,7 @@ from alphapulse.exchanges.ccxt.client import (
 from alphapulse.exchanges.ccxt.errors import Intent
 from alphapulse.exchanges.port import Credentials
 from alphapulse.exchanges.venues import profile
+from alphapulse.observability.metrics import EXCHANGE_REQUESTS
 
 T = TypeVar("T")
 
@@ -212,12 +213,16 @@ class ExchangeSession:
         exchange = self._around.exchange
         try:
             async with asyncio.timeout(self._around.settings.call_timeout_s):
-                return await make(client)
+                answer = await make(client)
         except (loading.base_error(), *BREAKS) as raised:
             error = errors.of_local(raised, intent=intent, exchange=exchange)
         except TimeoutError:
             kind = OrderOutcomeUnknown if intent.is_write else ExchangeUnavailable
             error = kind("no answer in time", exchange=exchange)
+        else:
+            EXCHANGE_REQUESTS.labels(exchange, "ok").inc()
+            return answer
+        EXCHANGE_REQUESTS.labels(exchange, error.code).inc()
         # Outside the handler: CCXT's own text, which holds addresses, must not travel as context.
         raise error
 
