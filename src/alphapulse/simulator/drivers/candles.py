@@ -153,16 +153,16 @@ def _split(candle: RecordedCandle, minutes: int) -> Iterator[_Minute]:
         yield _Minute(candle.open_ms, way, candle.volume)
         return
     # The extremes fall into the middle, the close into the last minute.
-    turns = {minutes // 3: first, 2 * minutes // 3: second, minutes - 1: candle.close}
+    turns = ((minutes // 3, first), (2 * minutes // 3, second), (minutes - 1, candle.close))
     part = EXACT.quantize(EXACT.divide(candle.volume, Decimal(minutes)), _VOLUME_GRAIN)
     part = min(part, candle.volume)
     price, left = candle.open, candle.volume
     for index in range(minutes):
-        target = turns.get(index, price)
+        targets = [target for at, target in turns if at == index] or [price]
         volume = min(part, left) if index < minutes - 1 else left
         left -= volume
-        yield _Minute(candle.open_ms + index * MINUTE_MS, (price, target), volume)
-        price = target
+        yield _Minute(candle.open_ms + index * MINUTE_MS, (price, *targets), volume)
+        price = targets[-1]
 
 
 def _walk(symbol: str, minute: _Minute) -> Iterator[tuple[int, Move]]:
