@@ -70,7 +70,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             tags=TAGS,
             servers=[{"url": "/", "description": "This server"}],
-            contact={"name": "AlphaPulse", "url": "/docs"},
             license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         )
         _correct(document)

@@ -35,7 +35,7 @@ class ApiSettings(BaseModel):
         is_loopback = self.host == "localhost" or (
             _is_address(self.host) and ip_address(self.host).is_loopback
         )
-        has_own_names = set(self.allowed_hosts) > set(LOOPBACK_NAMES)
+        has_own_names = not set(self.allowed_hosts) <= set(LOOPBACK_NAMES)
         if not is_loopback and not (self.is_behind_tls_proxy and has_own_names):
             raise ValueError(
                 "listening beyond this machine needs is_behind_tls_proxy and the server's own"

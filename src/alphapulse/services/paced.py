@@ -35,13 +35,18 @@ class Paced(Generic[T]):
         self._clock = clock
         self._kept: dict[Hashable, _Made[T]] = {}
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value for ``key``, made now only when it has to be."""
+    def get(self, key: Hashable, make: Callable[[], T], *, is_newest: bool = False) -> T:
+        """The value for ``key``, made now only when it has to be.
+
+        Args:
+            is_newest: for a caller that keeps its own pace and must not miss the last change.
+        """
         now_s = self._clock.monotonic_s()
         live, kept = self._live, self._kept.get(key)
         if kept is not None and kept.facts_revision == live.facts_revision:
             age_s = now_s - kept.at_s
-            if age_s < REMAKE_S or (age_s < AGE_S_MAX and kept.revision == live.revision):
+            is_unmoved = kept.revision == live.revision and age_s < AGE_S_MAX
+            if is_unmoved or (age_s < REMAKE_S and not is_newest):
                 return kept.value
         if len(self._kept) >= KEYS_MAX:
             self._kept.clear()

@@ -55,10 +55,13 @@ class PortfolioService:
         self._clock = clock
         self._snapshots: Paced[Snapshot] = Paced(live, clock)
 
-    def snapshot(self, viewer: Viewer, only: Iterable[AccountId] = ()) -> Snapshot:
+    def snapshot(
+        self, viewer: Viewer, only: Iterable[AccountId] = (), *, is_newest: bool = False
+    ) -> Snapshot:
         """Everything the viewer may see, or of it the accounts in ``only`` when there are any.
 
-        Of everything it is the same object until something moved or time passed.
+        Of everything it is the same object until something moved or time passed; prices of the
+        last `REMAKE_S` may be missing from it unless it must be ``is_newest``.
 
         Raises:
             NotFound: one of the accounts does not exist, or is not the viewer's to know of.
@@ -66,7 +69,7 @@ class PortfolioService:
         """
         if only:
             return self._value(viewer, only)
-        return self._snapshots.get(viewer, lambda: self._value(viewer, ()))
+        return self._snapshots.get(viewer, lambda: self._value(viewer, ()), is_newest=is_newest)
 
     def seen_in(self, viewer: Viewer, currency: str | None) -> Viewer:
         """The same eyes in another currency; theirs where none is named.

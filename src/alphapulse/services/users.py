@@ -288,6 +288,14 @@ class UserService:
         _require_enabled(user)
         return user
 
+    @staticmethod
+    def owner_id(user_id: UserId) -> UserId | None:
+        """Whose an account is that ``user_id`` connects.
+
+        A command on this machine is no user: what it connects is the administrators'.
+        """
+        return None if user_id == LOCAL_OPERATOR else user_id
+
     async def sessions(self, user_id: UserId) -> tuple[Session, ...]:
         """Where a user is logged in now, the last used first."""
         now = self._clock.now()

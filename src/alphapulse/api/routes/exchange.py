@@ -130,7 +130,7 @@ async def post_account(
     it.
     """
     account, check = await services.accounts.connect(
-        caller.user_id,
+        services.users.owner_id(caller.user_id),
         Connection(
             exchange=exchange_id(body.exchange),
             label=body.label,

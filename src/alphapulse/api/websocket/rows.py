@@ -84,7 +84,7 @@ class LiveRows:
 
     def _portfolio(self, viewer: Viewer) -> Iterator[Row]:
         services = self._services
-        snapshot = services.portfolio.snapshot(viewer)
+        snapshot = services.portfolio.snapshot(viewer, is_newest=True)
         valuation = snapshot.valuation
         state = (valuation.total, valuation.holdings, valuation.positions, snapshot.health)
         yield Row(
@@ -96,7 +96,7 @@ class LiveRows:
         )
 
     def _positions(self, viewer: Viewer) -> Iterator[Row]:
-        snapshot = self._services.portfolio.snapshot(viewer)
+        snapshot = self._services.portfolio.snapshot(viewer, is_newest=True)
         for line in positions.lines_of(snapshot, self._services.live):
             weight = snapshot.valuation.weight(line.value.value)
             yield Row(

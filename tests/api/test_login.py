@@ -1,0 +1,189 @@
+"""Logging in and out, with tokens and with cookies."""
+
+import json
+import statistics
+import time
+
+import aiohttp
+import pytest
+
+from alphapulse.security.tokens import TokenIssuer
+from tests.fixtures.api import PASSWORD, USERNAME
+
+SUMMARY = "/api/portfolio/summary"
+
+
+async def body(answer, status=200):
+    assert answer.status == status, await answer.text()
+    return json.loads(await answer.text())
+
+
+async def log_in(api, password=PASSWORD, username=USERNAME, **more):
+    return await api.post("/api/user/login", {"username": username, "password": password}, **more)
+
+
+def own_page(api):
+    return {"Origin": api.url, "Sec-Fetch-Site": "same-origin", "Authorization": ""}
+
+
+async def test_a_login_gives_tokens_that_work(api):
+    said = await body(await log_in(api))
+
+    api.token = said["access_token"]
+    assert said["token_type"] == "Bearer"
+    assert said["expires_in"] <= 600
+    assert said["refresh_token"]
+    assert said["previous_login"]["ip"] == "127.0.0.1"
+    assert (await api.get(SUMMARY)).status == 200
+
+
+async def test_a_wrong_password_and_an_unknown_name_look_the_same(api):
+    wrong = await body(await log_in(api, "not the password"), 401)
+    unknown = await body(await log_in(api, username="nobody"), 401)
+
+    for problem in (wrong, unknown):
+        problem.pop("request_id")
+    assert wrong == unknown
+    assert wrong["code"] == "invalid_credentials"
+
+
+async def test_an_unknown_name_takes_as_long_as_a_wrong_password(api):
+    took = {"nobody": [], USERNAME: []}
+    for _ in range(2):
+        for name, seconds in took.items():
+            began = time.perf_counter()
+            await log_in(api, "not the password", username=name)
+            seconds.append(time.perf_counter() - began)
+
+    # A lookup that skips the hash would be some thirty times quicker.
+    assert statistics.median(took["nobody"]) > statistics.median(took[USERNAME]) / 3
+
+
+async def test_the_sixth_try_in_a_minute_waits(api):
+    answers = [await log_in(api, "not the password") for _ in range(6)]
+
+    assert [answer.status for answer in answers][-1] == 429
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+async def test_logging_out_takes_effect_on_the_next_request(api):
+    for _ in range(2):
+        assert (await api.get(SUMMARY)).status == 200
+
+    assert (await api.post("/api/user/logout")).status == 204
+
+    problem = await body(await api.get(SUMMARY), 401)
+    assert problem["code"] == "token_revoked"
+
+
+async def test_a_token_ends_with_its_time(api, monkeypatch):
+    assert (await api.get(SUMMARY)).status == 200
+    verifier = api.services.users._verifier
+    later = verifier._clock.now().replace(year=verifier._clock.now().year + 1)
+    monkeypatch.setattr(verifier, "_clock", _Later(later))
+
+    problem = await body(await api.get(SUMMARY), 401)
+
+    assert problem["code"] == "token_expired"
+
+
+async def test_a_token_of_another_key_is_not_ours(api, tmp_path):
+    from alphapulse.security.key_file import MasterKey
+
+    foreign = TokenIssuer(MasterKey.load_or_create(tmp_path / "other.key"), api.clock)
+    access = api.services.users.verify_token(api.token)
+    api.token = foreign.issue(access.user_id, access.session_id, access.scopes)
+
+    assert (await body(await api.get(SUMMARY), 401))["code"] == "unauthenticated"
+
+
+async def test_a_refresh_gives_new_tokens(api):
+    said = await body(await log_in(api))
+
+    again = await body(
+        await api.post("/api/user/refresh", {"refresh_token": said["refresh_token"]})
+    )
+
+    assert again["session_id"] == said["session_id"]
+    assert again["refresh_token"] != said["refresh_token"]
+    api.token = again["access_token"]
+    assert (await api.get(SUMMARY)).status == 200
+
+
+async def test_a_refresh_token_used_twice_ends_its_session(api):
+    said = await body(await log_in(api))
+    old = {"refresh_token": said["refresh_token"]}
+    new = await body(await api.post("/api/user/refresh", old))
+
+    problem = await body(await api.post("/api/user/refresh", old), 401)
+
+    assert problem["code"] == "token_revoked"
+    for token in (said["access_token"], new["access_token"]):
+        api.token = token
+        assert (await body(await api.get(SUMMARY), 401))["code"] == "token_revoked"
+    successor = {"refresh_token": new["refresh_token"]}
+    assert (await api.post("/api/user/refresh", successor)).status == 401
+
+
+async def test_a_browser_gets_a_cookie_and_no_refresh_token(api):
+    api.token = ""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        api.client = browser
+        answer = await log_in(api, headers=own_page(api))
+        said = await body(answer)
+        cookie = answer.headers["Set-Cookie"]
+
+        assert said["refresh_token"] is None
+        assert cookie.startswith("alphapulse=")
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert (await api.get(SUMMARY)).status == 200
+        assert (await api.post("/api/user/logout", headers=own_page(api))).status == 204
+        assert (await api.get(SUMMARY)).status == 401
+
+
+async def test_a_cookie_works_after_a_restart_of_the_cache(api):
+    api.token = ""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        api.client = browser
+        await log_in(api, headers=own_page(api))
+        api.services.users._browsers.clear()
+
+        assert (await api.get(SUMMARY)).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}],
+)
+async def test_a_foreign_page_changes_nothing(api, headers):
+    problem = await body(await api.post("/api/user/logout", headers=headers), 403)
+
+    assert problem["code"] == "cross_origin"
+    assert (await api.get(SUMMARY)).status == 200
+
+
+async def test_over_https_the_cookie_is_bound_to_its_host():
+    from alphapulse.api import headers
+
+    cookie = headers.set_cookie({"scheme": "https"}, "secret", 60)
+
+    assert cookie.startswith("__Host-alphapulse=secret; Path=/;")
+    assert cookie.endswith("Secure")
+
+
+async def test_passwords_and_tokens_never_come_back(api):
+    said = await log_in(api)
+    text = await said.text()
+
+    assert PASSWORD not in text
+    refused = await api.post("/api/user/login", {"username": "x", "password": 12345, "extra": "s3"})
+    assert "12345" not in await refused.text()
+
+
+class _Later:
+    def __init__(self, moved):
+        self._moved = moved
+
+    def now(self):
+        return self._moved
