@@ -145,7 +145,7 @@ async def decode_alone() -> bool:
     assert sink.count == DECODED * (ROUNDS + 1), "every frame was a new price"
     assert client.bidsasks["C7/USDT"]["bid"] > 0
     return report(
-        "ingest_decode_changing",
+        "ingest.decode_changing",
         ratio=rounds.ratio("ccxt", to="ours"),
         floor=12,
         n=rounds.operations,
@@ -178,7 +178,7 @@ async def decode_recorded() -> bool:
     rounds = await interleave({"ours": take, "ccxt": handle}, rounds=ROUNDS)
     await client.close()
     return report(
-        "ingest_decode_recorded",
+        "ingest.decode_recorded",
         ratio=rounds.ratio("ccxt", to="ours"),
         floor=40,
         n=rounds.operations,
@@ -248,7 +248,7 @@ async def from_a_socket() -> bool:
 
         rounds = await interleave({"ours": take, "ccxt": handle}, rounds=3)
     return report(
-        "ingest_socket_book",
+        "ingest.socket_book",
         ratio=rounds.ratio("ccxt", to="ours"),
         floor=8,
         n=rounds.operations,
@@ -290,7 +290,7 @@ async def completeness() -> bool:
         newest[UNIFIED[symbol.decode()]] = Decimal(rest.partition(b'"')[0].decode())
     assert {s: t.bid for s, t in sink.last.items()} == newest, "the cache ends at the last prices"
     return report(
-        "ingest_complete",
+        "ingest.complete",
         ratio=sink.count / PACED,
         floor=1,
         n=PACED,
