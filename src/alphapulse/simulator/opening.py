@@ -8,7 +8,7 @@ from alphapulse.domain.clock import Clock
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.account import Account, ApiKey
 from alphapulse.simulator.core.candles import DAY_MS
-from alphapulse.simulator.core.clock import AuthClock, MarketClock
+from alphapulse.simulator.core.clock import AuthClock, MarketClock, milliseconds
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, Instrument
 from alphapulse.simulator.core.listing import linear_instruments, spot_instruments
@@ -32,7 +32,8 @@ def open_world(
         recorded: what a recording needs listed besides the usual.
     """
     days = _history_days(settings)
-    past = PastClock(live, live.now_ms() - days * DAY_MS)
+    until_ms = _until_ms(settings, live)
+    past = PastClock(live, until_ms - days * DAY_MS)
     spot = (*spot_instruments(), *recorded)
     venues = {
         "binance": Venue("binance", spot, past),
@@ -44,7 +45,7 @@ def open_world(
     if days:
         positions = {account.label: account.positions for account in settings.accounts}
         history = History(tuple(venues.values()), positions, settings.seed)
-        history.play(past, past.now_ms(), live.now_ms())
+        history.play(past, past.now_ms(), until_ms)
     past.arrive()
     return world
 
@@ -64,6 +65,12 @@ def settle_in(world: World, settings: SimulatorSettings) -> None:
 def _history_days(settings: SimulatorSettings) -> int:
     """A recording has a time of its own, in which nobody here has lived."""
     return settings.history_days if isinstance(settings.driver, GeneratorSettings) else 0
+
+
+def _until_ms(settings: SimulatorSettings, live: MarketClock) -> int:
+    if settings.history_until is None or not _history_days(settings):
+        return live.now_ms()
+    return min(milliseconds(settings.history_until), live.now_ms())
 
 
 def _reach(venue: Venue, account: Account, name: str, quantity: Decimal) -> None:

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 VenueName = Literal["binance", "bybit"]
 
@@ -138,6 +138,9 @@ class SimulatorSettings(_Frozen):
     accounts: tuple[SimulatedAccountSettings, ...] = DEMO_ACCOUNTS
     history_days: int = Field(default=30, ge=0, le=365)
     """How far back the accounts' trades reach; 0: no history and no open orders."""
+    history_until: AwareDatetime | None = None
+    """Where the past ends; ``None``: now. The same moment and seed give the same past, so that
+    what was read from it once stays true at the next start."""
     enforce_limits: bool = True
     """Answer 429, 418 or 10006 to a client that is too fast."""
 
