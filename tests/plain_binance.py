@@ -47,7 +47,7 @@ class PlainBinance:
         return await self._send("GET", f"{path}?{urlencode(_texts(params))}", b"", {})
 
     async def signed(
-        self, method: str, path: str, where: Where = Where.QUERY, **params: object
+        self, method: str, path: str, where: Where = Where.QUERY, /, **params: object
     ) -> Json:
         """Sign over the bytes as they travel; ``BOTH`` puts the first parameter into the query."""
         stamped = {**_texts(params), "timestamp": str(self._now_ms())}
@@ -123,6 +123,10 @@ class PlainSocket:
                 message = json.loads(await self._socket.receive_str())
                 if is_wanted(message):
                     return message
+
+    async def of_stream(self, stream: str) -> Json:
+        """The next frame of one stream of a combined connection."""
+        return await self.until(lambda m: m.get("stream") == stream)
 
     async def subscribe(self, *streams: str, method: str = "SUBSCRIBE") -> Json:
         message_id = str(uuid4())

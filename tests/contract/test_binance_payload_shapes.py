@@ -150,5 +150,5 @@ async def test_market_frames_have_the_recorded_shape(simulator: Simulator) -> No
         await socket.subscribe(*recorded)
         for stream, data in recorded.items():
             simulator.world.trade("binance-main", "BTC/USDT", Side.BUY, Decimal("0.02"))
-            sent = await socket.until(lambda m, stream=stream: m.get("stream") == stream)
+            sent = await socket.of_stream(stream)
             assert differences(data, sent["data"], frozenset()) == []

@@ -36,7 +36,8 @@ def row_of(candle: RecordedCandle) -> Row:
 
 def row_of_frame(data: Json) -> Row:
     k = data["k"]
-    return (k["t"], *(Decimal(k[name]) for name in ("o", "h", "l", "c", "v")))  # type: ignore[return-value]
+    o, h, low, c, v = (Decimal(k[name]) for name in ("o", "h", "l", "c", "v"))
+    return k["t"], o, h, low, c, v
 
 
 async def closed_candles(socket: PlainSocket, count: int) -> dict[str, list[Row]]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.account import Account
 from alphapulse.simulator.core.clock import VirtualMarketClock
+from alphapulse.simulator.core.events import CoreEvent, DepthChanged
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, atoms_of
 from alphapulse.simulator.core.listing import linear_instruments, spot_instruments
@@ -155,14 +156,14 @@ def test_depth_events_rebuild_the_book(steps) -> None:  # type: ignore[no-untype
     scene = Scene()
     book = scene.spot.book
     known = {side: dict(book.levels(side, 10_000)) for side in Side}
-    heard = []
+    heard: list[CoreEvent] = []
     scene.venue.subscribe(heard.append)
     last_id = book.update_id
     for step in steps:
         scene.do(step)
 
     for event in heard:
-        if type(event).__name__ == "DepthChanged" and event.instrument is scene.spot.instrument:
+        if isinstance(event, DepthChanged) and event.instrument is scene.spot.instrument:
             assert event.first_id == last_id + 1
             last_id = event.last_id
             for side, changes in ((Side.BUY, event.bids), (Side.SELL, event.asks)):

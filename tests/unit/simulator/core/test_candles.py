@@ -88,7 +88,7 @@ def test_open_candle_holds_the_closed_part_and_the_open_minute() -> None:
     for interval in INTERVALS[1:]:
         candle = series.open_candle(interval)
         assert candle is not None
-        assert (candle.open, candle.close, candle.volume) == (100, 90, 7)
+        assert [candle.open, candle.close, candle.volume] == [100, 90, 7]
         assert not candle.is_closed
     assert [c.open_ms for c in series.range("1m", None, None)] == [start, start + MINUTE_MS]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -67,10 +68,10 @@ def world() -> World:
     return World()
 
 
-def limit(side: Side, quantity: str, price: str, **more: object) -> OrderRequest:
+def limit(side: Side, quantity: str, price: str, **more: Any) -> OrderRequest:
     return OrderRequest(
         side, OrderKind.LIMIT, Decimal(quantity), limit_price=Decimal(price), **more
-    )  # type: ignore[arg-type]
+    )
 
 
 def market(side: Side, quantity: str) -> OrderRequest:
@@ -89,8 +90,8 @@ def test_resting_buy_locks_its_cost_and_cancel_gives_it_back(world: World) -> No
     locked = wallet.free("USDT"), wallet.locked("USDT")
     canceled = world.venue.cancel(world.ann, order)
 
-    assert locked == (7_100, 2_900)
-    assert (wallet.free("USDT"), wallet.locked("USDT")) == (10_000, 0)
+    assert locked == (Decimal(7_100), Decimal(2_900))
+    assert (wallet.free("USDT"), wallet.locked("USDT")) == (Decimal(10_000), Decimal(0))
     assert (order.state, canceled.state) == (OrderState.NEW, OrderState.CANCELED)
     assert refusal(lambda: world.venue.cancel(world.ann, order)) is RefusalReason.ORDER_FINAL
 

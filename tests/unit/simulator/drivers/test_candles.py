@@ -1,6 +1,7 @@
 """A replay walks inside its candles and gives each of them back."""
 
 import gzip
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +28,7 @@ PRICES = st.decimals("0.00001000", "0.00002000", places=8)
 VOLUMES = st.decimals(0, 100_000, places=8)
 
 
-def candle(minutes: int, row: tuple[Decimal, Decimal, Decimal, Decimal, Decimal]) -> RecordedCandle:
+def candle(minutes: int, row: Sequence[Decimal]) -> RecordedCandle:
     first, second, third, fourth, volume = row
     low, _, _, high = sorted((first, second, third, fourth))
     return RecordedCandle(START_MS + minutes * 60_000, first, high, low, fourth, volume)

@@ -1,5 +1,7 @@
 """One client of Binance's market streams."""
 
+from urllib.parse import parse_qsl, unquote
+
 import msgspec
 
 from alphapulse.simulator.venues.binance_spot.streams import Streams
@@ -102,11 +104,8 @@ class MarketSession:
 
 def _named_in(request: Request) -> list[str]:
     """Streams that the path (``/ws/a/b``) or the query (``?streams=a/b``) names."""
-    listed = request.path.removeprefix("/ws").split("/")
-    for part in request.query.split("&"):
-        name, _, value = part.partition("=")
-        if name == "streams":
-            listed += value.replace("%40", "@").replace("%2F", "/").replace("%21", "!").split("/")
+    listed = unquote(request.path).removeprefix("/ws").split("/")
+    listed += dict(parse_qsl(request.query)).get("streams", "").split("/")
     return [name for name in listed if "@" in name][:STREAMS_MAX]
 
 
