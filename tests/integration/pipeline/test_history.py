@@ -1,8 +1,10 @@
 """The fill history: found, resumed, and never counted twice, on both real databases."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -17,9 +19,15 @@ from alphapulse.pipeline.sync.settings import SyncSettings
 from tests.fixtures.clock import HandClock
 from tests.fixtures.scripted_exchange import ScriptedExchange, Venue
 from tests.fixtures.sync import Recorder
-from tests.integration.database.builders import ACCOUNT, BTC, make_account, make_fill
+from tests.integration.database.builders import ACCOUNT, BTC, NOW, make_account, make_fill
 
 ETH = Symbol("ETH/USDT")
+MINUTE = timedelta(minutes=1)
+
+
+def old_fill(number: int, **changes: Any) -> Fill:
+    """One from before this process began."""
+    return make_fill(number, occurred_at=NOW - timedelta(days=1) + number * MINUTE, **changes)
 
 
 class History:
@@ -73,7 +81,7 @@ async def history(database: Database, clock: HandClock) -> History:
 
 
 async def test_a_history_is_read_page_by_page_and_told_by_its_progress(history: History) -> None:
-    history.venue.fills = [make_fill(n) for n in range(5)]
+    history.venue.fills = [old_fill(n) for n in range(5)]
     history.sync.cover([BTC, ETH])
     assert history.sync.progress == 0
 
@@ -85,7 +93,7 @@ async def test_a_history_is_read_page_by_page_and_told_by_its_progress(history: 
 
 
 async def test_a_reading_that_was_killed_goes_on_where_it_was(history: History) -> None:
-    history.venue.fills = [make_fill(n) for n in range(10)]
+    history.venue.fills = [old_fill(n) for n in range(10)]
     history.sync.cover([BTC])
     await history.sync.read()
     await history.sync.read()
@@ -97,7 +105,7 @@ async def test_a_reading_that_was_killed_goes_on_where_it_was(history: History) 
 
 
 async def test_a_second_full_reading_writes_nothing(history: History) -> None:
-    history.venue.fills = [make_fill(n) for n in range(5)]
+    history.venue.fills = [old_fill(n) for n in range(5)]
     history.sync.cover([BTC])
     await history.read_all()
 
@@ -108,15 +116,15 @@ async def test_a_second_full_reading_writes_nothing(history: History) -> None:
 
 
 async def test_the_cursor_moves_only_with_its_rows(history: History) -> None:
-    nobody = make_fill(1, account_id="nobody")
-    history.venue.fills = [make_fill(0), nobody]
+    nobody = old_fill(1, account_id="nobody")
+    history.venue.fills = [old_fill(0), nobody]
     history.sync.cover([BTC])
 
     with pytest.raises(Conflict):
         await history.sync.read()
 
     assert await history.stored() == []
-    history.venue.fills[1] = make_fill(1)
+    history.venue.fills[1] = old_fill(1)
     await history.read_all()
     assert await history.stored() == [BTC, f"{BTC}@2"]
 
@@ -128,7 +136,7 @@ async def test_stream_and_rest_may_tell_a_fill_in_any_order_and_how_often_they_l
     await history.read_all()
     number = 0
     for order in permutations(["stream", "rest", "stream again"]):
-        fill = make_fill(number)
+        fill = old_fill(number)
         number += 1
         for who in order:
             if who == "rest":
@@ -141,17 +149,26 @@ async def test_stream_and_rest_may_tell_a_fill_in_any_order_and_how_often_they_l
 
 
 async def test_new_fills_after_the_history_are_told(history: History) -> None:
-    history.venue.fills = [make_fill(0)]
+    history.venue.fills = [old_fill(0)]
     history.sync.cover([BTC])
     await history.read_all()
 
-    history.venue.fills.append(make_fill(1))
+    history.venue.fills.append(old_fill(1))
     assert not history.sync.is_due
     history.sync.hint_all()
     await history.read_all()
 
     assert history.told == ["1"]
     assert [fill.trade_id for fill in history.found] == ["1"]
+
+
+async def test_a_fill_of_today_is_told_although_its_history_is_not_read_yet(
+    history: History,
+) -> None:
+    history.venue.fills = [old_fill(0), make_fill(1)]
+    history.sync.cover([BTC])
+    await history.read_all()
+    assert history.told == ["1"]
 
 
 async def test_a_hint_during_a_reading_is_not_lost(history: History) -> None:
@@ -179,13 +196,14 @@ async def test_history_waits_while_the_budget_is_used_up_and_hints_do_not(
     assert not history.sync.is_due
     assert history.sync.wait_s() == 1.0
 
-    history.sync.hint([BTC])
-    assert history.sync.is_due
-    assert history.sync.wait_s() == 0.0
-
     history.venue.budget_used = Decimal("0.1")
     await history.read_all()
     assert history.sync.progress is None
+
+    history.venue.budget_used = Decimal("0.6")
+    history.sync.hint([BTC])
+    assert history.sync.is_due
+    assert history.sync.wait_s() == 0.0
 
 
 async def test_everything_is_swept_although_nothing_hinted_at_it(history: History) -> None:
@@ -193,7 +211,7 @@ async def test_everything_is_swept_although_nothing_hinted_at_it(history: Histor
     await history.read_all()
     assert 0 < history.sync.wait_s() <= 3600
 
-    history.venue.fills = [make_fill(0)]
+    history.venue.fills = [old_fill(0)]
     history.clock.advance(3600)
     assert history.sync.wait_s() == 0
     await history.read_all()
@@ -201,7 +219,7 @@ async def test_everything_is_swept_although_nothing_hinted_at_it(history: Histor
 
 
 async def test_a_page_that_leads_to_itself_is_no_answer(history: History) -> None:
-    history.venue.fills = [make_fill(0)]
+    history.venue.fills = [old_fill(0)]
     history.venue.fills_per_page = 0
     history.sync.cover([BTC])
     with pytest.raises(ExchangeUnavailable):
@@ -215,7 +233,7 @@ async def test_a_symbol_the_venue_knows_no_more_does_not_stop_the_others(
     history.venue.failing["fetch_fills"] = InstrumentUnavailable("delisted")
     await history.sync.read()
     history.venue.failing.clear()
-    history.venue.fills = [make_fill(0, symbol=ETH)]
+    history.venue.fills = [old_fill(0, symbol=ETH)]
 
     assert await history.read_all() == 1
     assert await history.stored() == [ETH, f"{ETH}@1"]
@@ -225,7 +243,7 @@ async def test_a_symbol_the_venue_knows_no_more_does_not_stop_the_others(
 
 async def test_one_cursor_serves_a_venue_that_needs_no_symbol(history: History) -> None:
     history.venue.capabilities = replace(history.venue.capabilities, fills_without_symbol=True)
-    history.venue.fills = [make_fill(0), make_fill(1, symbol=ETH), make_fill(2)]
+    history.venue.fills = [old_fill(0), old_fill(1, symbol=ETH), old_fill(2)]
     history.sync.cover([BTC, ETH])
     assert await history.read_all() == 2
     assert await history.stored() == [BTC, ETH, "None@3"]

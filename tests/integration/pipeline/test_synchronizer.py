@@ -78,7 +78,8 @@ async def test_an_account_is_read_completely_and_said_to_be_good(
     database_settings: DatabaseSettings, venue: Venue
 ) -> None:
     venue.open_orders = (make_order(1),)
-    venue.fills = [make_fill(n) for n in range(5)]
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    venue.fills = [make_fill(n, occurred_at=yesterday) for n in range(5)]
 
     async with running_sync(database_settings, ScriptedProvider(venue), make_account()) as sync:
         await eventually(lambda: all_ok(sync))
@@ -192,7 +193,7 @@ async def _has_btc(sync: Sync, total: str) -> bool:
 async def test_what_a_lost_stream_missed_is_found_over_rest_when_it_is_back(
     sqlite_settings: DatabaseSettings, venue: Venue
 ) -> None:
-    venue.fills = [make_fill(1)]
+    venue.fills = [make_fill(1, occurred_at=datetime.now(UTC) - timedelta(days=1))]
     settings = QUICK.model_copy(
         update={"balances_interval_s": 60.0, "orders_interval_s": 60.0, "polling_interval_s": 60.0}
     )

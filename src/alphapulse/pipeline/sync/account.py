@@ -68,11 +68,11 @@ class AccountSync:
         self.venue = venue
         self._context = context
         self._settings = context.settings
-        parts = (account.id, exchange, context.database, context.bus)
+        parts = (account.id, exchange, context.database, context.bus, context.clock)
         self._balances = BalanceSync(*parts)
-        self._positions = PositionSync(*parts, context.clock)
-        self._orders = OrderSync(*parts, context.clock, context.settings)
-        self._fills = FillSync(*parts, context.clock, context.settings, on_found=self._on_found)
+        self._positions = PositionSync(*parts)
+        self._orders = OrderSync(*parts, context.settings)
+        self._fills = FillSync(*parts, context.settings, on_found=self._on_found)
         self._readings = {kind: self._reading(kind, track) for kind, track in tracks.items()}
         self._clock_check = Chore(
             f"{account.exchange} clock",

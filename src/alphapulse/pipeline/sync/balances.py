@@ -2,9 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from alphapulse.database.connection import Database
 from alphapulse.domain.balance import Balance, BalanceReport, Wallet
+from alphapulse.domain.clock import Clock
 from alphapulse.domain.events import BalancesChanged
 from alphapulse.domain.identifiers import AccountId, Asset
 from alphapulse.errors import ExchangeUnavailable
@@ -30,19 +32,26 @@ class BalanceSync:
 
     An asset that was there and is absent from a complete report is believed gone only when a
     second report agrees. What the stream says while a report is under way is newer than the
-    report.
+    report; what it said before, and is written only now, is older.
     """
 
     def __init__(
-        self, account_id: AccountId, exchange: Exchange, database: Database, bus: EventBus
+        self,
+        account_id: AccountId,
+        exchange: Exchange,
+        database: Database,
+        bus: EventBus,
+        clock: Clock,
     ) -> None:
         self._account_id = account_id
         self._exchange = exchange
         self._database = database
         self._bus = bus
+        self._clock = clock
         self._known: dict[Holding, _Known] = {}
         self._changes = 0
         self._empty_reads = 0
+        self._read_began: datetime | None = None
         self._storing = asyncio.Lock()
 
     @property
@@ -62,17 +71,21 @@ class BalanceSync:
         Raises:
             ExchangeUnavailable: the reports contradict each other or what was known.
         """
-        change_before = self._changes
+        change_before, began = self._changes, self._clock.now()
         report = await self._exchange.fetch_balances()
         if missing := self._missing(report):
             report = await self._confirmed(missing)
         self._check_emptiness(report)
         async with self._storing:
-            return await self._store(self._with_newer(report, change_before))
+            changed = await self._store(self._with_newer(report, change_before))
+            self._read_began = began
+            return changed
 
     async def take(self, report: BalanceReport) -> frozenset[Asset]:
         """Store what the stream reported; the assets whose balance is another than before."""
         async with self._storing:
+            if self._read_began is not None and report.received_at < self._read_began:
+                return frozenset()
             changed = await self._store(report)
             self._changes += 1
             for balance in report.balances:

@@ -30,6 +30,8 @@ class _Place:
     """The end was reached once; what comes now is new."""
     read_at_s: float = -math.inf
     """When its end was last reached, monotonic."""
+    read_from: datetime | None = None
+    """Where this run's first page ended; the progress counts from there."""
     read_until: datetime | None = None
     hints: int = 0
     """How often something said that there is a new fill."""
@@ -39,7 +41,8 @@ class _Place:
 
     @property
     def is_hinted(self) -> bool:
-        return self.hints > self.hints_followed and not self.is_dropped
+        """New fills are urgent; a history that is not read yet will come to them anyway."""
+        return self.is_complete and self.hints > self.hints_followed and not self.is_dropped
 
 
 class FillSync:
@@ -69,6 +72,7 @@ class FillSync:
         self._clock = clock
         self._settings = settings
         self._on_found = on_found
+        self._began_at = clock.now()
         self._places: dict[Symbol | None, _Place] = {}
         self._traded: set[Symbol] = set()
 
@@ -194,14 +198,15 @@ class FillSync:
         place.cursor, place.is_complete = page.next_cursor, is_complete
         newest = page.fills[-1].occurred_at if page.fills else None
         place.read_until = page.read_until or newest or place.read_until
+        place.read_from = place.read_from or place.read_until
         if page.is_last:
             place.read_at_s = self._clock.monotonic_s()
             place.hints_followed = hints
         self._traded.update(fill.symbol for fill in new)
         # A history of years is told by its progress, not fill by fill.
-        if was_complete:
-            self._announce(new)
-            self._on_found(new)
+        news = tuple(f for f in new if was_complete or f.occurred_at >= self._began_at)
+        self._announce(news)
+        self._on_found(news)
 
     def _announce(self, fills: tuple[Fill, ...]) -> None:
         self._traded.update(fill.symbol for fill in fills)
@@ -211,7 +216,7 @@ class FillSync:
     def _progress_of(self, place: _Place) -> float:
         if place.is_complete or place.is_dropped:
             return 1.0
-        if place.read_until is None:
+        if place.read_until is None or place.read_from is None:
             return 0.0
-        start = self._settings.history_start
-        return min(1.0, (place.read_until - start) / (self._clock.now() - start))
+        whole = self._clock.now() - place.read_from
+        return min(1.0, (place.read_until - place.read_from) / whole) if whole else 1.0

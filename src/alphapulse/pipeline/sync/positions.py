@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 
 from alphapulse.database.connection import Database
 from alphapulse.domain.clock import Clock
@@ -27,7 +28,8 @@ class PositionSync:
 
     The list is complete: a position absent from it is flat. Because a broken answer would flatten
     everything, one that vanishes without a word of the stream is looked for a second time. What
-    the stream says while a list is under way is newer than the list.
+    the stream says while a list is under way is newer than the list; what it said before, and is
+    written only now, is older.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class PositionSync:
         self._open: set[Exposure] = set()
         self._changes = 0
         self._streamed: dict[Exposure, _Streamed] = {}
+        self._read_began: datetime | None = None
         self._storing = asyncio.Lock()
 
     async def load(self) -> None:
@@ -60,7 +63,7 @@ class PositionSync:
         Raises:
             ExchangeUnavailable: two lists in a row lack different positions.
         """
-        change_before = self._changes
+        change_before, began = self._changes, self._clock.now()
         positions = await self._exchange.fetch_positions()
         if missing := self._open - set(map(_exposure, positions)):
             positions = await self._exchange.fetch_positions()
@@ -72,6 +75,7 @@ class PositionSync:
         async with self._storing:
             before = set(self._open)
             await self._replace(self._with_newer(positions, change_before))
+            self._read_began = began
             return before != self._open
 
     async def take(self, positions: tuple[Position, ...]) -> bool:
@@ -82,6 +86,8 @@ class PositionSync:
             only the list tells a reversal from a hedge.
         """
         async with self._storing:
+            if (began := self._read_began) is not None:
+                positions = tuple(p for p in positions if p.received_at >= began)
             async with self._database.begin() as tx:
                 is_changed = await tx.positions.upsert(positions)
             self._changes += 1

@@ -117,12 +117,13 @@ class PriceSync:
         self._take(ticker)
 
     def on_trade(self, trade: Trade) -> None:
-        """Not subscribed to; a sign of life all the same."""
-        self.stream.heard()
+        """Nobody asks for trades yet."""
 
     def on_candle(self, candle: Candle) -> None:
-        """Pass on a moving candle as it is, and a closed one exactly once."""
-        self.stream.heard()
+        """Pass on a moving candle as it is, and a closed one exactly once.
+
+        No sign of life: candles may come over another connection than prices.
+        """
         if not is_plausible(candle):
             metrics.TICKERS_REFUSED.labels(reason="candle").inc()
         elif not candle.is_closed:

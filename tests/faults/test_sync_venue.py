@@ -1,0 +1,296 @@
+"""What a venue can do to the synchronizer: each fault has its status, its cause and its end.
+
+The simulated exchange over real sockets, the real adapters, a real database.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import pytest
+
+from alphapulse.database.settings import DatabaseSettings
+from alphapulse.domain.account import AccountState
+from alphapulse.domain.events import FillReceived, InstrumentsChanged
+from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
+from alphapulse.domain.order import Side
+from alphapulse.domain.sync import StreamState, SyncKind, SyncState, SyncStatus
+from alphapulse.exchanges.port import Credentials
+from alphapulse.pipeline.sync.gate import CircuitState
+from alphapulse.pipeline.sync.report import ExchangeReport
+from alphapulse.simulator.faults import (
+    ClosedStream,
+    Fault,
+    FrozenStream,
+    Garbled,
+    HaltedSymbol,
+    Latency,
+    LostFrame,
+    Match,
+    SkewedClock,
+    Status,
+    Truncated,
+)
+from alphapulse.simulator.settings import GeneratorSettings, SimulatorSettings
+from alphapulse.simulator.simulator import Simulator
+from tests.eventually import eventually
+from tests.fixtures.scripted_exchange import OneKey
+from tests.fixtures.sync import Sync, credentials_of, simulated_sync
+
+LABELS = {"binance": "binance-main", "bybit": "bybit-unified"}
+BALANCE_PATHS = {"binance": "*/api/v3/account", "bybit": "*/v5/account/wallet-balance"}
+TICKER_TOPICS = {"binance": "*bookTicker*", "bybit": "*tickers*"}
+BOOK_TOPICS = {"binance": "*bookTicker*", "bybit": "*orderbook*"}
+
+
+@pytest.fixture
+def simulator_settings() -> SimulatorSettings:
+    return SimulatorSettings(seed=7, history_days=0, driver=GeneratorSettings(history_minutes=2))
+
+
+@dataclass(slots=True)
+class Case:
+    """One venue's account under synchronization, and the venue itself."""
+
+    venue: str
+    simulator: Simulator
+    sync: Sync
+
+    @property
+    def label(self) -> str:
+        return LABELS[self.venue]
+
+    @property
+    def account(self) -> AccountId:
+        return AccountId(self.label)
+
+    @property
+    def exchange(self) -> ExchangeId:
+        return ExchangeId(self.venue)
+
+    def status(self, kind: SyncKind) -> SyncStatus:
+        is_public = kind in {SyncKind.PRICES, SyncKind.INSTRUMENTS}
+        return self.sync.status(kind, None if is_public else self.account, self.exchange)
+
+    def report(self, *, public: bool) -> ExchangeReport:
+        wanted = None if public else self.account
+        parts = self.sync.synchronizer.report().exchanges
+        return next(p for p in parts if p.exchange == self.venue and p.account_id == wanted)
+
+    def is_good(self) -> bool:
+        statuses = self.sync.synchronizer.report().statuses
+        return len(statuses) >= 5 and all(s.state is SyncState.OK for s in statuses)
+
+    def is_fully_connected(self) -> bool:
+        parts = self.sync.synchronizer.report().exchanges
+        return self.is_good() and all(p.stream is StreamState.CONNECTED for p in parts)
+
+    def fault(self, fault: Fault) -> None:
+        self.simulator.faults.add(fault)
+
+    async def has_the_venue_s_balances(self) -> bool:
+        held = self.simulator.books(self.label).balances
+        true = {asset: book.free + book.locked for asset, book in held.items()}
+        return await self.sync.totals(self.account) == true
+
+    async def is_whole(self, within_s: float = 20) -> None:
+        """Everything is good again, connected and equal to the venue, without a restart."""
+        await eventually(self.is_fully_connected, within_s)
+        await eventually(self.has_the_venue_s_balances, within_s)
+
+
+@pytest.fixture(params=["binance", "bybit"])
+def venue(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def case(
+    venue: str, simulator: Simulator, sqlite_settings: DatabaseSettings
+) -> AsyncIterator[Case]:
+    """Everything works; then the test breaks something."""
+    async with simulated_sync(simulator, sqlite_settings, LABELS[venue]) as sync:
+        case = Case(venue, simulator, sync)
+        await case.is_whole()
+        yield case
+
+
+async def test_a_stopped_venue_is_stale_within_five_seconds_and_recovers(case: Case) -> None:
+    before = await case.sync.totals(case.account)
+    case.simulator.stop_venue(case.venue)
+
+    kinds = (SyncKind.PRICES, SyncKind.BALANCES, SyncKind.ORDERS)
+    await eventually(
+        lambda: all(case.status(kind).state is SyncState.STALE for kind in kinds), within_s=5
+    )
+    for kind in kinds:
+        status = case.status(kind)
+        assert status.error_code == "exchange_unavailable"
+        assert status.last_ok_at is not None
+        assert status.next_try_at is not None
+    assert case.status(SyncKind.PRICES).stream is StreamState.DOWN
+    await eventually(lambda: case.report(public=True).circuit is CircuitState.OPEN)
+    assert await case.sync.totals(case.account) == before
+
+    case.simulator.start_venue(case.venue)
+    await case.is_whole(within_s=40)
+
+
+async def test_a_wrong_key_disables_its_account_and_a_right_one_brings_it_back(
+    venue: str, simulator: Simulator, sqlite_settings: DatabaseSettings
+) -> None:
+    right = credentials_of(simulator.account(LABELS[venue]))
+    vault = OneKey(Credentials(right.api_key, "not-the-secret-of-this-key"))
+    async with simulated_sync(simulator, sqlite_settings, LABELS[venue], vault=vault) as sync:
+        case = Case(venue, simulator, sync)
+
+        async def is_disabled() -> bool:
+            return (await sync.stored(case.account)).state is AccountState.DISABLED
+
+        await eventually(is_disabled, within_s=15)
+        await eventually(lambda: case.status(SyncKind.BALANCES).state is SyncState.ERROR)
+        assert case.status(SyncKind.BALANCES).error_code == "key_invalid"
+        await eventually(lambda: case.status(SyncKind.PRICES).state is SyncState.OK)
+
+        vault.credentials = right
+        await _activate(case)
+        await case.is_whole()
+
+
+async def test_a_key_revoked_in_mid_run_disables_the_account_and_keeps_what_was_read(
+    case: Case,
+) -> None:
+    before = await case.sync.totals(case.account)
+    case.simulator.world.revoke_key(case.label)
+
+    async def is_disabled() -> bool:
+        return (await case.sync.stored(case.account)).state is AccountState.DISABLED
+
+    await eventually(is_disabled, within_s=15)
+    await eventually(lambda: case.status(SyncKind.ORDERS).state is SyncState.ERROR)
+    assert case.status(SyncKind.ORDERS).error_code == "key_invalid"
+    assert case.status(SyncKind.PRICES).state is SyncState.OK
+    assert await case.sync.totals(case.account) == before
+
+
+async def _activate(case: Case) -> None:
+    async with case.sync.database.begin() as tx:
+        account = await tx.accounts.load(case.account)
+        await tx.accounts.save(replace(account, state=AccountState.ACTIVE, state_reason=None))
+    await case.sync.synchronizer.adopt(case.account)
+
+
+async def test_a_clock_that_is_off_is_measured_again(case: Case) -> None:
+    case.fault(SkewedClock(match=Match(path=BALANCE_PATHS[case.venue]), offset_s=30))
+
+    await eventually(
+        lambda: abs((case.report(public=False).clock_offset_ms or 0) - 30_000) < 2_000, within_s=20
+    )
+    await case.is_whole()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda match: Garbled(match=match, count=None, body="html"),
+        lambda match: Garbled(match=match, count=None, body="empty"),
+        lambda match: Truncated(match=match, count=None),
+    ],
+    ids=["html", "empty", "truncated"],
+)
+async def test_a_broken_answer_is_no_answer(case: Case, broken: Callable[[Match], Fault]) -> None:
+    before = await case.sync.totals(case.account)
+    case.fault(broken(Match(path=BALANCE_PATHS[case.venue])))
+
+    await eventually(lambda: case.status(SyncKind.BALANCES).state is SyncState.STALE, within_s=10)
+    assert case.status(SyncKind.BALANCES).error_code == "exchange_unavailable"
+    assert case.status(SyncKind.PRICES).state is SyncState.OK
+    assert await case.sync.totals(case.account) == before
+
+    case.simulator.faults.clear()
+    await case.is_whole()
+
+
+@pytest.mark.parametrize("status", [429, 418])
+async def test_a_venue_that_asks_for_silence_gets_it_for_exactly_as_long(
+    case: Case, status: int
+) -> None:
+    if case.venue == "bybit" and status == 418:
+        pytest.skip("Bybit does not answer 418")
+    seen = _requests(case)
+    case.fault(Status(match=Match(path=BALANCE_PATHS[case.venue]), status=status, retry_after_s=3))
+
+    await eventually(lambda: case.report(public=True).circuit is CircuitState.SILENT, within_s=10)
+    assert case.status(SyncKind.BALANCES).error_code == "exchange_rate_limited"
+    assert case.report(public=True).opens_in_s > 1
+    before = seen()
+    # The report is a quarter of a second old at most: half a second left is silence for certain.
+    await eventually(lambda: case.report(public=True).opens_in_s < 0.5, within_s=5)
+    assert seen() - before <= 1  # what was under way
+
+    await case.is_whole()
+
+
+def _requests(case: Case) -> Callable[[], int]:
+    """Counts the requests a venue gets, by a fault that does nothing."""
+    entry = case.simulator.faults.add(
+        Latency(match=Match(venue=case.venue, method="GET"), count=None, delay_s=0)
+    )
+    return lambda: entry.struck
+
+
+async def test_a_stream_that_freezes_is_replaced_by_polling_and_comes_back(case: Case) -> None:
+    losses = case.report(public=True).stream_losses
+    case.fault(FrozenStream(match=Match(topic=TICKER_TOPICS[case.venue]), count=1))
+
+    await eventually(lambda: case.report(public=True).stream_losses > losses, within_s=40)
+    assert case.status(SyncKind.PRICES).state is SyncState.OK
+    await case.is_whole()
+
+
+async def test_a_lost_frame_leaves_no_wrong_price(case: Case) -> None:
+    case.fault(LostFrame(match=Match(topic=BOOK_TOPICS[case.venue]), count=20, probability=0.5))
+    symbol = Symbol("BTC/USDT")
+
+    def is_the_venue_s() -> bool:
+        price = case.simulator.world.prices(case.venue)[symbol].last
+        told = [e.ticker for e in case.sync.bus.events if getattr(e, "ticker", None)]
+        mine = [t for t in told if t.symbol == symbol]
+        assert all(t.bid is None or t.ask is None or t.bid <= t.ask for t in mine)
+        return bool(mine) and mine[-1].last == price
+
+    await eventually(lambda: case.simulator.faults.entries[0].is_spent, within_s=20)
+    await eventually(is_the_venue_s, within_s=10)
+    await case.is_whole()
+
+
+async def test_a_delisted_symbol_leaves_the_subscription_and_harms_nothing_else(
+    case: Case,
+) -> None:
+    symbol = "SOLUSDT"
+    watched = case.report(public=True).symbols
+    told = len(case.sync.bus.of(InstrumentsChanged))
+    case.fault(
+        HaltedSymbol(match=Match(path=BALANCE_PATHS[case.venue]), symbol=symbol, delisted=True)
+    )
+    await eventually(lambda: case.simulator.faults.entries[0].is_spent, within_s=10)
+    await case.sync.synchronizer.sync_now(None, {SyncKind.INSTRUMENTS})
+
+    await eventually(lambda: len(case.sync.bus.of(InstrumentsChanged)) > told)
+    await eventually(lambda: (case.report(public=True).symbols or 0) < (watched or 0), within_s=10)
+    await case.is_whole()
+
+
+async def test_a_private_stream_that_is_cut_loses_no_fill(case: Case) -> None:
+    fills = len(case.sync.bus.of(FillReceived))
+    host = {"binance": "ws-api*", "bybit": "stream*"}[case.venue]
+    for code in (1006, 1001):
+        case.fault(ClosedStream(match=Match(host=host), code=code, count=3))
+    for _ in range(5):
+        case.simulator.world.trade(case.label, "BTC/USDT", Side.BUY, Decimal("0.001"))
+
+    await eventually(lambda: len(case.sync.bus.of(FillReceived)) - fills >= 5, within_s=30)
+    await case.is_whole(within_s=40)
+    trades = [e.fill.trade_id for e in case.sync.bus.of(FillReceived)]
+    assert len(trades) == len(set(trades))
