@@ -67,6 +67,8 @@ async def test_signature_is_over_the_bytes_as_sent(simulator: Simulator) -> None
         ({"quantity": "0.0000001"}, -1013),
         ({"price": "50000.001"}, -1013),
         ({"price": "0"}, -1013),
+        ({"price": "1000000.01"}, -1013),
+        ({"quantity": "200"}, -1013),
         ({"quoteOrderQty": "10"}, -1106),
         ({"newClientOrderId": "with space"}, -1100),
         ({"recvWindow": "60001"}, -1131),
@@ -101,7 +103,7 @@ async def test_cancel_replace_tells_what_became_of_each_leg(simulator: Simulator
         half = await client.signed(
             "POST",
             "/api/v3/order/cancelReplace",
-            **{**LIMIT, "quantity": "5000"},
+            **{**LIMIT, "quantity": "100"},
             cancelReplaceMode="STOP_ON_FAILURE",
             cancelOrderId=placed["orderId"],
         )

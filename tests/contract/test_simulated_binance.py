@@ -132,7 +132,7 @@ async def test_post_only_ioc_and_fok_do_what_they_say(client: Ccxt) -> None:
 @pytest.mark.parametrize(
     ("amount", "price", "error", "words"),
     [
-        (1_000, 50_000, ccxt.InsufficientFunds, "insufficient balance"),
+        (100, 50_000, ccxt.InsufficientFunds, "insufficient balance"),
         (10_000, 50_000, ccxt.InvalidOrder, "LOT_SIZE"),
         (0.01, 900_000, ccxt.InvalidOrder, "PERCENT_PRICE_BY_SIDE"),
         (0.00002, 50_000, ccxt.BadRequest, "NOTIONAL"),

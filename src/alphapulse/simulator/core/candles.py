@@ -206,10 +206,6 @@ class CandleSeries:
         """Oldest first."""
         return iter(self._closed[interval])
 
-    def last_closed(self, interval: str) -> Candle | None:
-        closed = self._closed[interval]
-        return closed[-1] if closed else None
-
     def range(self, interval: str, from_ms: int | None, to_ms: int | None) -> list[Candle]:
         """Candles, the open one included, whose open time lies in the range; oldest first."""
         candles = list(self._closed[interval])

@@ -34,6 +34,7 @@ from alphapulse.simulator.core.settlement import Settlement
 from alphapulse.simulator.core.teller import Teller
 
 FUNDING_INTERVAL_MS = 8 * HOUR_MS
+"""Charged at 00:00, 08:00 and 16:00 UTC of the market's clock."""
 
 DEFAULT_FEES = {
     Category.SPOT: FeeRates(Decimal("0.001"), Decimal("0.001")),
@@ -351,10 +352,6 @@ class Venue:
         return self._desk.amend(account, market, order, quantity=quantity, limit_price=limit_price)
 
     # Time.
-
-    def next_funding_ms(self) -> int:
-        """Funding is charged at 00:00, 08:00 and 16:00 UTC of the market's clock."""
-        return (self.clock.now_ms() // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
 
     def settle_funding(self, market: Market) -> None:
         """Charge one funding of a perpetual now: longs pay shorts while the rate is positive."""

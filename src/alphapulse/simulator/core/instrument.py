@@ -8,7 +8,6 @@ from functools import cached_property
 from alphapulse.domain.money import EXACT
 
 ATOM_DECIMALS = 12
-ATOMS = 10**ATOM_DECIMALS
 """Amounts of any asset are counted in 1e-12. Every tick times lot of the listings is a whole number
 of them, so that balances add up to the last one."""
 
@@ -92,11 +91,9 @@ class Instrument:
 
     @cached_property
     def price_decimals(self) -> int:
-        return _decimals(self.tick_size)
-
-    @cached_property
-    def quantity_decimals(self) -> int:
-        return _decimals(self.lot_size)
+        """How many a price on the grid has."""
+        exponent = self.tick_size.normalize().as_tuple().exponent
+        return max(0, -int(exponent))
 
     def price(self, ticks: int) -> Decimal:
         return EXACT.multiply(self.tick_size, Decimal(ticks))
@@ -114,8 +111,3 @@ class Instrument:
 
     def notional_atoms(self, ticks: int, lots: int) -> int:
         return ticks * lots * self.tick_lot_atoms
-
-
-def _decimals(step: Decimal) -> int:
-    exponent = step.normalize().as_tuple().exponent
-    return max(0, -int(exponent))

@@ -193,10 +193,10 @@ class PriceGenerator:
         return moving
 
     def _move(self, symbol: str, price: float) -> Move:
-        base, _, settle = symbol.partition("/")[0], None, symbol.partition(":")[2]
+        pair, _, settle = symbol.partition(":")
         rate = None
         if settle:
-            premium = FUNDING_BASE + self._world.basis[base].level
+            premium = FUNDING_BASE + self._world.basis[pair.removesuffix("/USDT")].level
             rate = Decimal(f"{min(max(premium, -FUNDING_LIMIT), FUNDING_LIMIT):.8f}")
         return Move(symbol, _decimal(price), self._trades(symbol, price), None, rate)
 

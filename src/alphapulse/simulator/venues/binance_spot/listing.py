@@ -5,6 +5,8 @@ from decimal import Decimal
 from alphapulse.domain.money import EXACT, plain
 from alphapulse.simulator.core.instrument import Instrument, MarketStatus
 from alphapulse.simulator.core.market import Market
+from alphapulse.simulator.core.order import OrderRequest
+from alphapulse.simulator.core.refusal import RefusalReason, Refused
 from alphapulse.simulator.venues.binance_spot.limits import RATE_LIMITS
 from alphapulse.simulator.venues.binance_spot.rows import ZERO, Row, text
 
@@ -34,6 +36,21 @@ def exchange_info(markets: list[Market], now_ms: int) -> Row:
         "symbols": [_symbol(market) for market in markets],
         "sors": [],
     }
+
+
+def check_ceilings(request: OrderRequest) -> None:
+    """The upper ends of the filters, which no listed market gets near.
+
+    Raises:
+        Refused: PRICE_FILTER or NOTIONAL.
+    """
+    price, quantity = request.limit_price, request.quantity
+    if price is None or quantity is None:
+        return
+    if price > _HIGHEST_PRICE:
+        raise Refused(RefusalReason.PRICE_FILTER)
+    if EXACT.multiply(price, quantity) > _HIGHEST_NOTIONAL:
+        raise Refused(RefusalReason.NOTIONAL)
 
 
 def _symbol(market: Market) -> Row:

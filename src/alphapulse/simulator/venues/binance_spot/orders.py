@@ -13,6 +13,7 @@ from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest, Time
 from alphapulse.simulator.core.refusal import Refused
 from alphapulse.simulator.venues.binance_spot import codes, rows
 from alphapulse.simulator.venues.binance_spot.codes import BinanceError
+from alphapulse.simulator.venues.binance_spot.listing import check_ceilings
 from alphapulse.simulator.venues.binance_spot.market import MarketRoutes, Window
 from alphapulse.simulator.venues.binance_spot.params import CLIENT_ID, Params
 from alphapulse.simulator.venues.binance_spot.rows import Row
@@ -66,6 +67,7 @@ class OrderRoutes:
     def _place(self, params: Params, caller: Caller) -> Row:
         market, request, kind = self._request(params)
         try:
+            check_ceilings(request)
             order = self._venue.place(caller.account, market, request)
         except Refused as refused:
             raise codes.refusal(refused) from None
@@ -74,6 +76,7 @@ class OrderRoutes:
     def _test(self, params: Params, caller: Caller) -> Row:
         market, request, _ = self._request(params)
         try:
+            check_ceilings(request)
             self._venue.check(caller.account, market, request)
         except Refused as refused:
             raise codes.refusal(refused) from None
