@@ -67,7 +67,7 @@ class OrderRoutes:
     def _place(self, params: Params, caller: Caller) -> Row:
         market, request, kind = self._request(params)
         try:
-            check_ceilings(request)
+            self._check(caller, market, request)
             order = self._venue.place(caller.account, market, request)
         except Refused as refused:
             raise codes.refusal(refused) from None
@@ -76,8 +76,7 @@ class OrderRoutes:
     def _test(self, params: Params, caller: Caller) -> Row:
         market, request, _ = self._request(params)
         try:
-            check_ceilings(request)
-            self._venue.check(caller.account, market, request)
+            self._check(caller, market, request)
         except Refused as refused:
             raise codes.refusal(refused) from None
         if params.optional("computeCommissionRates") != "true":
@@ -97,6 +96,10 @@ class OrderRoutes:
                 "discount": "0.25000000",
             },
         }
+
+    def _check(self, caller: Caller, market: Market, request: OrderRequest) -> None:
+        self._venue.check(caller.account, market, request)
+        check_ceilings(request)
 
     def _query(self, params: Params, caller: Caller) -> Row:
         order = self._find(params, caller, "orderId", "origClientOrderId")
