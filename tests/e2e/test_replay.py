@@ -61,6 +61,7 @@ async def replay(
         watch_symbols={exchange: tuple(map(Symbol, files))},
         reference_exchange=None,
         price_silence_s=30,  # as fast as possible may mean a pause for the reader
+        candle_refetch_s=7 * 86_400,  # a second of a pause is hours of that market
     )
     async with (
         simulator_process(settings) as simulator,
@@ -70,7 +71,7 @@ async def replay(
         started = time.monotonic()
         await simulator.control("driver/resume")
         lasts = {symbol: last_minute(candles) for symbol, candles in recorded.items()}
-        await eventually(lambda: have_arrived(database, exchange, lasts), within_s=900)
+        await eventually(lambda: have_arrived(database, exchange, lasts), within_s=1800)
         took_s = time.monotonic() - started
 
         for symbol, candles in recorded.items():

@@ -10,11 +10,13 @@ from alphapulse.simulator.core.account import Account, ApiKey
 from alphapulse.simulator.core.candles import DAY_MS
 from alphapulse.simulator.core.clock import AuthClock, MarketClock, milliseconds
 from alphapulse.simulator.core.exchange import Venue
-from alphapulse.simulator.core.instrument import Category, Instrument
+from alphapulse.simulator.core.instrument import Category, Instrument, MarketStatus
 from alphapulse.simulator.core.listing import linear_instruments, spot_instruments
 from alphapulse.simulator.core.order import OrderKind, OrderRequest
 from alphapulse.simulator.history import History, PastClock, rest_open_orders
 from alphapulse.simulator.settings import (
+    CandleReplaySettings,
+    FrameReplaySettings,
     GeneratorSettings,
     SimulatedAccountSettings,
     SimulatorSettings,
@@ -51,7 +53,15 @@ def open_world(
 
 
 def settle_in(world: World, settings: SimulatorSettings) -> None:
-    """At today's prices: open the positions that are not, and rest some orders."""
+    """At today's prices: open the positions that are not, and rest some orders.
+
+    What a recording does not move stands still, and says so: nobody waits for news of it.
+    """
+    moving = _moving(settings)
+    for venue in world.venues.values():
+        for market in venue.markets.values():
+            if moving is not None and market.instrument.unified not in moving:
+                venue.set_status(market, MarketStatus.HALT)
     for known in settings.accounts:
         venue = world.venues[known.venue]
         account = venue.accounts[known.label]
@@ -65,6 +75,17 @@ def settle_in(world: World, settings: SimulatorSettings) -> None:
 def _history_days(settings: SimulatorSettings) -> int:
     """A recording has a time of its own, in which nobody here has lived."""
     return settings.history_days if isinstance(settings.driver, GeneratorSettings) else 0
+
+
+def _moving(settings: SimulatorSettings) -> frozenset[str] | None:
+    """The symbols that get prices; ``None``: all."""
+    match settings.driver:
+        case CandleReplaySettings(files=files):
+            return frozenset(files)
+        case FrameReplaySettings(symbol=symbol):
+            return frozenset({symbol})
+        case _:
+            return None
 
 
 def _until_ms(settings: SimulatorSettings, live: MarketClock) -> int:

@@ -15,9 +15,6 @@ from alphapulse.pipeline.sync.gate import Gate
 
 CHECK_INTERVAL_S = 600.0
 
-# What the stream brought has been written, and what just closed has been sent, this long after.
-SETTLE_S = 5.0
-
 BUDGET_WAIT_S = 1.0  # candles can wait while others use up the rate budget
 
 PAGE_CANDLES = 1000  # the most Binance and Bybit give at once
@@ -36,6 +33,7 @@ class CandleHoles:
         context: SyncContext,
         *,
         symbols: Callable[[], Collection[Symbol]],
+        closed_until: Callable[[Symbol], datetime | None],
         on_candle: Callable[[Candle], None],
     ) -> None:
         self.chore = Chore(
@@ -49,22 +47,38 @@ class CandleHoles:
         self._database = context.database
         self._clock = context.clock
         self._budget_ratio = context.settings.history_budget_ratio
+        self._settle_s = context.settings.candle_settle_s
         self._refetch = timedelta(seconds=context.settings.candle_refetch_s)
         self._symbols = symbols
+        self._closed_until = closed_until
         self._on_candle = on_candle
         self._venue_has_none: dict[Symbol, set[datetime]] = {}
 
     async def _fill(self) -> None:
         now = self._clock.now()
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(self._settle_s)
         for symbol in sorted(self._symbols()):
-            if holes := await self._holes(symbol, now - self._refetch, now):
-                await self._fetch(symbol, holes)
+            until = self._until(symbol, now)
+            holes = await self._holes(symbol, until - self._refetch, until)
+            while holes:
+                rest = await self._fetch(symbol, holes)
+                if len(rest) == len(holes):
+                    break  # the venue gives no more of them now
+                holes = rest
+
+    def _until(self, symbol: Symbol, now: datetime) -> datetime:
+        """Up to now; a market that is further behind than we look back, as a replay of the past
+        is, up to its own newest candle."""
+        newest = self._closed_until(symbol)
+        if newest is None or now - newest < self._refetch:
+            return now
+        return newest + Timeframe.M1.duration
 
     async def _holes(self, symbol: Symbol, since: datetime, until: datetime) -> list[datetime]:
+        most = (until - since) // Timeframe.M1.duration + 1
         async with self._database.read_market() as tx:
             stored = await tx.candles.range(
-                self._exchange.id, symbol, Timeframe.M1, since, until, limit=PAGE_CANDLES
+                self._exchange.id, symbol, Timeframe.M1, since, until, limit=most
             )
         present = {candle.open_time for candle in stored if candle.is_closed}
         # Kept only as long as it is asked about.
@@ -72,7 +86,8 @@ class CandleHoles:
         self._venue_has_none[symbol] = absent
         return missing(present | absent, Timeframe.M1, since, until)
 
-    async def _fetch(self, symbol: Symbol, holes: list[datetime]) -> None:
+    async def _fetch(self, symbol: Symbol, holes: list[datetime]) -> list[datetime]:
+        """Ask for a page from the oldest hole on; the holes that it left open."""
         while float(self._exchange.budget_used) >= self._budget_ratio:  # noqa: ASYNC110
             await asyncio.sleep(BUDGET_WAIT_S)
         async with self._gate.request():
@@ -83,8 +98,10 @@ class CandleHoles:
         for candle in candles:
             if candle.open_time in wanted and candle.is_closed and is_plausible(candle):
                 self._on_candle(candle)
+        if not candles:
+            return holes
         # A market without a trade has no candle; it is asked for only once.
-        if candles:
-            end = max(candle.open_time for candle in candles)
-            there = {candle.open_time for candle in candles}
-            self._venue_has_none[symbol] |= {t for t in holes if t <= end and t not in there}
+        end = max(candle.open_time for candle in candles)
+        there = {candle.open_time for candle in candles}
+        self._venue_has_none[symbol] |= {t for t in holes if t <= end and t not in there}
+        return [t for t in holes if t > end]

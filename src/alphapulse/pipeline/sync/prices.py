@@ -137,6 +137,10 @@ class PriceSync:
         self._closed_until[key] = max(candle.open_time, self._closed_until.get(key, EPOCH))
         self._bus.publish(CandleClosed(candle))
 
+    def closed_until(self, symbol: Symbol) -> datetime | None:
+        """Opening time of the newest closed minute that was published."""
+        return self._closed_until.get((symbol, Timeframe.M1))
+
     async def _watch(self) -> None:
         if not self.symbols:
             await asyncio.Event().wait()  # until `subscribe` ends it

@@ -62,6 +62,9 @@ class SyncSettings(BaseModel):
 
     candle_refetch_s: float = Field(default=6 * 3600.0, gt=0)
     """How far back a hole in the 1m candles is refilled after a reconnect."""
+    candle_settle_s: float = Field(default=5.0, ge=0)
+    """How long after a connect holes are looked for: by then what the stream brought is written,
+    and what just closed has been sent."""
 
     @property
     def exchanges(self) -> frozenset[ExchangeId]:

@@ -76,6 +76,7 @@ class VenueSync:
             self.gate,
             context,
             symbols=lambda: self.prices.symbols,
+            closed_until=lambda symbol: self.prices.closed_until(symbol),
             on_candle=self.prices.close,
         )
         self._watchlist = self._chore("watch list", self._choose_symbols, WATCHLIST_INTERVAL_S)
