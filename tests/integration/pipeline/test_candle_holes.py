@@ -1,4 +1,4 @@
-"""Closed candles that no stream brought are found and fetched, in whatever time the market lives."""
+"""Closed candles that no stream brought are fetched, in whatever time the market lives."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
