@@ -5,10 +5,8 @@ Reads as three questions: who hears what, who runs where, who serves users.
 
 from collections.abc import Callable
 
-from starlette.types import ASGIApp
-
 from alphapulse.alerting.manager import AlertManager
-from alphapulse.api.app import create_app
+from alphapulse.api.app import Application, create_app
 from alphapulse.config import Settings
 from alphapulse.domain.clock import Clock
 from alphapulse.exchanges.factory import ExchangeFactory
@@ -25,7 +23,7 @@ from alphapulse.services.business_logic import BusinessLogic
 from alphapulse.services.key_vault import KeyVault
 
 
-def build(settings: Settings, clock: Clock, on_ready: Callable[[str | None], None]) -> ASGIApp:
+def build(settings: Settings, clock: Clock, on_ready: Callable[[str | None], None]) -> Application:
     """Make everything, start nothing; the application's lifespan starts and stops it.
 
     Args:

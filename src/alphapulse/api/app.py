@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TypedDict
+from typing import TypeAlias, TypedDict
 
 import msgspec
 from fastapi import FastAPI
@@ -44,6 +44,10 @@ TELEMETRY_OFF: TelemetryConfig = {
 """FastAPI's own costs a fifth of a request without an exporter, and records exception texts."""
 
 
+Application: TypeAlias = ASGIApp
+"""What a server serves."""
+
+
 class _State(TypedDict):
     running: Running
     services: Services
@@ -57,7 +61,7 @@ def create_app(
     workers: Sequence[Worker],
     clock: Clock,
     on_ready: Callable[[str | None], None],
-) -> ASGIApp:
+) -> Application:
     """The whole API as one ASGI application.
 
     Args:
