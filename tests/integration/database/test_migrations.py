@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 
 from alphapulse.database.adapters.adapter import Store
 from alphapulse.database.connection import open_database
-from alphapulse.database.migrations import schema
+from alphapulse.database.migrations import runner, schema
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.errors import ConfigurationInvalid
 from tests.integration.database.builders import (
@@ -56,8 +56,12 @@ async def _fill(settings: DatabaseSettings) -> None:
 
 def _revisions(store: Store) -> list[str]:
     """Newest first."""
-    script = ScriptDirectory.from_config(schema.config_of(store))
+    script = ScriptDirectory.from_config(runner.config_of(schema.FOLDER, store))
     return [revision.revision for revision in script.walk_revisions()]
+
+
+def test_the_revision_to_expect_is_read_off_the_newest_file() -> None:
+    assert {store: _revisions(store)[0] for store in Store} == HEADS
 
 
 async def test_the_migrated_schema_is_the_one_of_the_models(
@@ -144,6 +148,18 @@ async def test_an_upgrade_that_breaks_off_leaves_nothing_behind(
 
     await schema.upgrade(empty_settings)
     assert await schema.current(empty_settings) == HEADS
+
+
+async def test_a_schema_that_is_current_is_left_alone(
+    empty_settings: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await schema.upgrade(empty_settings)
+
+    def not_again(config: Config, revision: str) -> None:
+        raise AssertionError("nothing was to be migrated")
+
+    monkeypatch.setattr(command, "upgrade", not_again)
+    await schema.upgrade(empty_settings)
 
 
 async def test_a_database_of_a_newer_version_is_refused(

@@ -7,7 +7,6 @@ from sqlalchemy import make_url
 
 from alphapulse.database.adapters.adapter import DatabaseAdapter
 from alphapulse.database.adapters.folder import SqliteFiles, open_folder
-from alphapulse.database.adapters.postgresql import PostgresqlAdapter
 from alphapulse.database.adapters.sqlite import SqliteAdapter
 from alphapulse.database.settings import DatabaseSettings
 
@@ -32,6 +31,9 @@ async def open_adapter(
         migrates: create what is missing, and let tables be rebuilt under their foreign keys.
     """
     if make_url(settings.url).get_backend_name() == "postgresql":
+        # Its driver and dialect are of no use to a folder of files, and cost it 0.1 s and 5 MB.
+        from alphapulse.database.adapters.postgresql import PostgresqlAdapter
+
         server = PostgresqlAdapter(settings, name=name, migrates=migrates)
         try:
             yield server

@@ -9,10 +9,6 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, column, select, table
 
 from alphapulse.database.adapters.adapter import Store
@@ -20,7 +16,6 @@ from alphapulse.database.adapters.opening import is_missing, open_adapter
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.database.statements import Statements
 from alphapulse.database.unit_of_work import reading, writing
-from alphapulse.errors import ConfigurationInvalid
 from alphapulse.runtime.turn import Turn
 
 FOLDER = Path(__file__).parent
@@ -39,13 +34,20 @@ async def upgrade(settings: DatabaseSettings) -> None:
         DatabaseBusy: another process has the database open.
         DatabaseUnavailable: it cannot be reached or written.
     """
-    for store in Store:
-        await _migrate(settings, store, partial(command.upgrade, revision="head"))
+    found = await current(settings)
+    behind = [store for store in Store if found[store] != expected(store)]
+    if behind:
+        from alphapulse.database.migrations import runner
+
+        for store in behind:
+            await _migrate(settings, store, partial(runner.upgrade, FOLDER, store))
 
 
 async def downgrade(settings: DatabaseSettings, store: Store, revision: str) -> None:
     """Take one store back to ``revision``, or to nothing with ``base``."""
-    await _migrate(settings, store, partial(command.downgrade, revision=revision))
+    from alphapulse.database.migrations import runner
+
+    await _migrate(settings, store, partial(runner.downgrade, FOLDER, store, revision))
 
 
 async def current(settings: DatabaseSettings) -> dict[Store, str | None]:
@@ -60,10 +62,16 @@ async def current(settings: DatabaseSettings) -> dict[Store, str | None]:
         return found
 
 
-@cache
-def expected(store: Store) -> str:
+def expected(store: Store) -> str | None:
     """The revision this version of AlphaPulse works with."""
-    return str(ScriptDirectory.from_config(config_of(store)).get_current_head())
+    return _newest(FOLDER / store)
+
+
+@cache
+def _newest(line: Path) -> str | None:
+    # Files are named by their revision, in order: r0001_portfolio.py.
+    names = sorted(file.name for file in line.glob("r*.py"))
+    return names[-1].removeprefix("r").partition("_")[0] if names else None
 
 
 def describe(revisions: Mapping[Store, str | None]) -> str:
@@ -84,18 +92,9 @@ def version_table(store: Store) -> str:
     return f"{store}_revision"
 
 
-def config_of(store: Store) -> Config:
-    """What Alembic needs to know of one store's line."""
-    config = Config()
-    folder = str(FOLDER).replace("%", "%%")  # the option parser's own escape
-    config.set_main_option("script_location", folder)
-    config.set_main_option("version_locations", f"{folder}/{store}")
-    config.set_main_option("path_separator", "newline")
-    config.attributes["store"] = store
-    return config
-
-
-async def _migrate(settings: DatabaseSettings, store: Store, run: Callable[[Config], None]) -> None:
+async def _migrate(
+    settings: DatabaseSettings, store: Store, work: Callable[[Connection], None]
+) -> None:
     patient = settings.model_copy(update={"statement_timeout_s": STATEMENT_TIMEOUT_S})
     async with (
         _migrating,
@@ -103,16 +102,4 @@ async def _migrate(settings: DatabaseSettings, store: Store, run: Callable[[Conf
         writing(adapter, store) as statements,
         statements.migrating(),
     ):
-        await statements.run_sync(partial(_run, store, run))
-
-
-def _run(store: Store, run: Callable[[Config], None], connection: Connection) -> None:
-    config = config_of(store)
-    config.attributes["connection"] = connection
-    try:
-        run(config)
-    except CommandError as error:
-        raise ConfigurationInvalid(
-            "another version of AlphaPulse made this database; start that one, or a newer",
-            store=store.value,
-        ) from error
+        await statements.run_sync(work)
