@@ -1,9 +1,12 @@
 """Make the tables of docs/ that are read off the code, or check them (--check)."""
 
+import ast
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Union, get_args, get_origin
@@ -48,6 +51,7 @@ def _status(cls: type[errors.AlphaPulseError]) -> int:
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    meanings = _meanings(model)
     for name, field in model.model_fields.items():
         nested = _model_in(field.annotation)
         if nested is not None:
@@ -56,7 +60,22 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
         default = field.get_default(call_default_factory=False)
         is_given = default is not PydanticUndefined and default is not None
         shown = f"`{default}`" if is_given else "–"
-        yield prefix + name.upper(), shown, (field.description or "").replace("\n", " ")
+        yield prefix + name.upper(), shown, meanings.get(name, "")
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """The line beneath each field. Pydantic can find them too, but does it at every start."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    return {
+        field.target.id: " ".join(inspect.cleandoc(text.value.value).split())
+        for field, text in pairwise(body.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:

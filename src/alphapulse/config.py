@@ -38,7 +38,6 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
     )
 
     data_dir: Path
@@ -57,6 +56,21 @@ class Settings(BaseSettings):
     alerting: AlertingSettings = AlertingSettings()
     logging: LoggingSettings = LoggingSettings()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The strongest first; the file and the database are those of the data folder."""
+        data_dir: Path = init_settings()["data_dir"]
+        file = TomlConfigSettingsSource(settings_cls, data_dir / SETTINGS_FILE)
+        own = {"database": {"url": f"sqlite:///{data_dir / 'db'}"}}
+        return init_settings, env_settings, file, InitSettingsSource(settings_cls, own)
+
 
 def load_settings(data_dir: Path, **given: Any) -> Settings:
     """Read the settings of one data folder, which is made if it is not there.
@@ -70,22 +84,8 @@ def load_settings(data_dir: Path, **given: Any) -> Settings:
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     given = {"data_dir": data_dir, **{name: value for name, value in given.items() if value}}
 
-    class Located(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            file = TomlConfigSettingsSource(settings_cls, data_dir / SETTINGS_FILE)
-            own = {"database": {"url": f"sqlite:///{data_dir / 'db'}"}}
-            return init_settings, env_settings, file, InitSettingsSource(settings_cls, own)
-
     try:
-        return Located(**given)
+        return Settings(**given)
     except ValidationError as error:
         wrong = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
         raise ConfigurationInvalid(wrong, folder=str(data_dir)) from None
