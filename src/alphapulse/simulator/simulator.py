@@ -1,7 +1,7 @@
 """Simulator: the whole simulated exchange in one object, for demos, paper trading and tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
@@ -50,12 +50,14 @@ class Simulator:
         server: SimulatorServer,
         conductor: Conductor,
         authority: LocalAuthority | None,
+        limits: Mapping[str, BinanceLimits | BybitLimits],
     ) -> None:
         self.world = world
         self.faults = faults
         self.authority = authority
         self._server = server
         self._conductor = conductor
+        self._limits = limits
         self._host = ""
         self.port = 0
         self.tls_port: int | None = None
@@ -117,6 +119,10 @@ class Simulator:
         """Open WebSockets."""
         return self._server.stream_count
 
+    def refusals(self, venue: str) -> int:
+        """Requests that a venue refused since the start because they came too fast."""
+        return self._limits[venue].refusals
+
     def stop_venue(self, venue: str) -> None:
         """The venue is gone: connections are aborted, new ones cut without an answer."""
         self._server.stop_venue(venue)
@@ -159,7 +165,11 @@ class Simulator:
         authority = None
         if settings.tls_port is not None:
             authority = LocalAuthority.create(binance.hosts | bybit.hosts, clock.now())
-        return cls(world, script, server, conductor, authority)
+        limits: dict[str, BinanceLimits | BybitLimits] = {
+            "binance": binance.limits,
+            "bybit": bybit.limits,
+        }
+        return cls(world, script, server, conductor, authority, limits)
 
     async def _listen(self, settings: SimulatorSettings) -> None:
         self._host = settings.host

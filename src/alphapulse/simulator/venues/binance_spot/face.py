@@ -57,7 +57,7 @@ class BinanceSpotFace:
     def __init__(self, venue: Venue, auth_clock: AuthClock, limits: RateLimits) -> None:
         self._venue = venue
         self._clock = auth_clock
-        self._limits = limits
+        self.limits = limits
         self._authenticator = Authenticator(venue.key, auth_clock)
         recording = Recording()
         self._streams = Streams(venue, recording)
@@ -114,7 +114,7 @@ class BinanceSpotFace:
             self._venue,
             self._authenticator,
             self._clock,
-            self._limits,
+            self.limits,
             route,
         )
 
@@ -137,7 +137,7 @@ class BinanceSpotFace:
     ) -> object:
         """Count, check and do one request; ``headers`` are filled with what was counted."""
         now_ms = self._clock.now_ms()
-        headers |= self._limits.spend(remote, path, weight(method, path, params), now_ms)
+        headers |= self.limits.spend(remote, path, weight(method, path, params), now_ms)
         public = self._public.get(path) if method == "GET" else None
         if public is not None:
             return public(params)
@@ -152,7 +152,7 @@ class BinanceSpotFace:
         if write and not account.can_trade:
             raise BinanceError(-2010, "This action is disabled on this account.")
         if (method, path) in _COUNTED:
-            headers |= self._limits.count_order(account.id, now_ms)
+            headers |= self.limits.count_order(account.id, now_ms)
         return handler(params, Caller(signer, account))
 
     def _answer_futures(self, request: Request) -> Answer:

@@ -100,6 +100,8 @@ class RateLimits:
 
     def __init__(self, *, is_enforced: bool = True) -> None:
         self.is_enforced = is_enforced
+        self.refusals = 0
+        """Requests refused since the start."""
         self._addresses: dict[str, _Address] = {}
         self._orders: dict[str, tuple[_Window, _Window]] = {}
 
@@ -111,6 +113,7 @@ class RateLimits:
         """
         address = self._addresses.setdefault(remote, _Address())
         if self.is_enforced and now_ms < address.banned_until_ms:
+            self.refusals += 1
             raise _banned(address.banned_until_ms, now_ms)
         if path.startswith("/sapi/"):
             used = address.sapi_weight.add(amount, MINUTE_MS, now_ms)
@@ -133,6 +136,7 @@ class RateLimits:
         headers = {"X-MBX-ORDER-COUNT-10S": str(in_10s), "X-MBX-ORDER-COUNT-1D": str(in_day)}
         if not self.is_enforced or (in_10s <= ORDERS_10S and in_day <= ORDERS_1D):
             return headers
+        self.refusals += 1
         words = f"{ORDERS_10S} orders per 10 SECOND"
         if in_day > ORDERS_1D:
             words = f"{ORDERS_1D} orders per 1 DAY"
@@ -162,6 +166,7 @@ class RateLimits:
         headers = {header: str(used)}
         if not self.is_enforced or used <= limit:
             return headers
+        self.refusals += 1
         if address.refused.add(1, MINUTE_MS, now_ms) > PATIENCE:
             address.banned_until_ms = now_ms + address.next_ban_ms
             address.next_ban_ms = min(2 * address.next_ban_ms, LONGEST_BAN_MS)

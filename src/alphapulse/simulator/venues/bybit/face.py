@@ -34,7 +34,7 @@ class BybitFace:
     def __init__(self, venue: Venue, auth_clock: AuthClock, limits: RateLimits) -> None:
         self._venue = venue
         self._clock = auth_clock
-        self._limits = limits
+        self.limits = limits
         self._authenticator = Authenticator(venue.key, auth_clock)
         market = MarketRoutes(venue, auth_clock)
         trading = TradingRoutes(venue)
@@ -51,7 +51,7 @@ class BybitFace:
     def answer(self, request: Request) -> Answer:
         """See `Face.answer`."""
         now_ms = self._clock.now_ms()
-        if self._limits.is_banned(request.remote, now_ms):
+        if self.limits.is_banned(request.remote, now_ms):
             return Answer(403, b"access too frequent", "text/plain")
         try:
             return self._route(request, now_ms)
@@ -91,7 +91,7 @@ class BybitFace:
         if handler is None:
             raise BybitError(codes.ROUTE, "Request path not found or request method is invalid.")
         key = self._authenticator.of_request(request)
-        budget = self._limits.spend(key, request.path, now_ms)
+        budget = self.limits.spend(key, request.path, now_ms)
         try:
             if budget.is_exceeded:
                 raise BybitError(codes.TOO_MANY, "Too many visits. Exceeded the API Rate Limit.")

@@ -51,6 +51,8 @@ class RateLimits:
 
     def __init__(self, *, is_enforced: bool = True) -> None:
         self.is_enforced = is_enforced
+        self.refusals = 0
+        """Requests refused since the start."""
         self._windows: dict[tuple[str, str], tuple[int, int]] = {}
         self._addresses: dict[str, deque[int]] = {}
         self._banned_until_ms: dict[str, int] = {}
@@ -63,6 +65,7 @@ class RateLimits:
         used = used + 1 if known == second else 1
         self._windows[key.key, path] = (second, used)
         is_exceeded = self.is_enforced and used > limit
+        self.refusals += is_exceeded
         reset_ms = (second + 1) * 1000 if is_exceeded else now_ms
         return Budget(limit, max(0, limit - used), reset_ms, is_exceeded)
 
@@ -71,11 +74,13 @@ class RateLimits:
         if not self.is_enforced:
             return False
         if now_ms < self._banned_until_ms.get(address, 0):
+            self.refusals += 1
             return True
         seen = self._addresses.setdefault(address, deque(maxlen=ADDRESS_REQUESTS))
         is_full = len(seen) == ADDRESS_REQUESTS
         if is_full and now_ms - seen[0] < ADDRESS_WINDOW_MS:
             self._banned_until_ms[address] = now_ms + BAN_MS
+            self.refusals += 1
             return True
         seen.append(now_ms)
         return False
