@@ -495,3 +495,17 @@ async def closed(bench: Bench) -> None:
 
     await bench.exchange.close()
     await bench.exchange.close()
+
+
+@card("E-34", "a history of years is read at full speed, and the venue never has to slow it down")
+async def long_history(bench: Bench) -> None:
+    await bench.exchange.load_instruments()
+    starts = bench.exchange.first_fill_cursors([BTC], datetime(2017, 7, 1, tzinfo=UTC))
+    page = await bench.exchange.fetch_fills(starts[0])
+    read = 1
+    while not page.is_last and read < 60:
+        page = await bench.exchange.fetch_fills(page.next_cursor)
+        read += 1
+
+    assert page.is_last or read == 60
+    assert bench.simulator.refusals(bench.venue) == 0

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,16 +60,31 @@ class CannedTransport(Transport):
         return [one for one in self.sent if urlsplit(one.url).path.endswith(ending)]
 
 
+class LeapingClock:
+    """Whenever it is looked at, a minute has passed: no budget is ever used up."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        self._looks += 1
+        return 60.0 * self._looks
+
+
 def make_session(
     transport: Transport,
     clock: Clock,
     *,
     exchange: str = "binance",
     credentials: Credentials | None = KEY,
+    budget_clock: Clock | None = None,
 ) -> ExchangeSession:
-    """A session over ``transport`` with a budget that never makes anybody wait long."""
+    """A session over ``transport`` that would rather refuse than wait for a budget."""
     settings = ExchangesSettings()
-    budgets = Budgets(exchange, clock, max_wait_s=0.0)
+    budgets = Budgets(exchange, budget_clock or clock, max_wait_s=0.0)
     around = Surroundings(exchange, settings, transport, budgets, clock)
     return ExchangeSession(around, MarketCatalog(), credentials)
 

@@ -1,5 +1,6 @@
 """Every row of the venues' tables, through the real CCXT classes: what an answer means."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -394,3 +395,49 @@ async def test_bybit_names_the_moment_its_limit_resets(clock: Any) -> None:
 
     assert isinstance(raised, RateLimited)
     assert raised.retry_after_s == pytest.approx(2.5)
+
+
+async def test_bybit_s_limit_of_a_key_holds_up_that_endpoint_for_as_long_as_the_venue_counts(
+    clock: Any,
+) -> None:
+    # The venue's clock is an hour ahead of ours; only its own two times can be subtracted.
+    venue_ms = int(clock.now().timestamp() * 1000) + 3_600_000
+    refused = answer(
+        {"retCode": 10006, "retMsg": "Too many visits!", "result": {}},
+        headers={
+            "X-Bapi-Limit": "50",
+            "X-Bapi-Limit-Status": "0",
+            "X-Bapi-Limit-Reset-Timestamp": str(venue_ms + 800),
+            "Timenow": str(venue_ms),
+        },
+    )
+    fine = answer({"retCode": 0, "retMsg": "OK", "result": {"list": []}})
+    transport = CannedTransport({"/v5/execution/list": refused}, default=fine)
+    session = make_session(transport, clock, exchange="bybit")
+    client = session.client(MarketType.SPOT)
+
+    with pytest.raises(RateLimited) as caught:
+        await client.private_get_v5_execution_list()
+    assert caught.value.retry_after_s == pytest.approx(0.8)
+    with pytest.raises(RateLimited):
+        await session.client(MarketType.SWAP).private_get_v5_execution_list()
+
+    assert len(transport.sent_to("/v5/execution/list")) == 1
+    await client.private_get_v5_account_wallet_balance()
+    assert session.budget_used < Decimal("0.1")
+
+
+async def test_bybit_s_limit_of_an_address_holds_up_everything(clock: Any) -> None:
+    told = {"X-Bapi-Limit-Reset-Timestamp": str(int(clock.now().timestamp() * 1000))}
+    refused = answer({"retCode": 10018, "retMsg": "Too many", "result": {}}, headers=told)
+    transport = CannedTransport(default=refused)
+    client = make_session(transport, clock, exchange="bybit").client(MarketType.SPOT)
+
+    with pytest.raises(RateLimited) as caught:
+        await client.private_get_v5_execution_list()
+    assert caught.value.retry_after_s == pytest.approx(5)  # the header says nothing of this limit
+    clock.advance(4)
+    with pytest.raises(RateLimited):
+        await client.private_get_v5_account_wallet_balance()
+
+    assert len(transport.sent) == 1

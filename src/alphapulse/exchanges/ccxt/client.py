@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from alphapulse.domain.clock import Clock
-from alphapulse.exchanges.budget import Budgets, RateBudget
+from alphapulse.exchanges.budget import Budgets, KeyBudgets, RateBudget
 from alphapulse.exchanges.ccxt import errors, loading
 from alphapulse.exchanges.ccxt.errors import Intent
 from alphapulse.exchanges.ccxt.transport import Answer, NoAnswer, Request, Transport
@@ -59,6 +59,14 @@ def purpose(intent: Intent, *, list_is_good: bool = False) -> Iterator[None]:
         yield
     finally:
         _purpose.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """What a request takes from the budgets: ``cost`` is CCXT's. ``endpoint`` of a signed one."""
+
+    cost: float
+    endpoint: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,7 @@ class Guarded:
 
     _around: Surroundings
     _budget: RateBudget
+    _key_budgets: KeyBudgets | None
     _profile: VenueProfile
     _secrets: tuple[str, ...]
 
@@ -126,6 +135,11 @@ class Guarded:
         self._around = around
         self._profile = venue
         self._budget = around.budgets.of(self.id, venue.limit or _ccxt_limit(self.rateLimit))
+        self._key_budgets = (
+            None
+            if credentials is None or venue.key_limit is None
+            else around.budgets.of_key(credentials.api_key, venue.key_limit)
+        )
         self._secrets = (
             ()
             if credentials is None
@@ -154,11 +168,17 @@ class Guarded:
     def milliseconds(self) -> int:
         return int(self._around.clock.now().timestamp() * 1000)
 
-    async def throttle(self, cost: float | None = None) -> None:
+    def calculate_rate_limiter_cost(self, api: Any, *request: Any) -> Toll:
+        """Called by CCXT with method, path, params and config; `throttle` is given what it says."""
+        cost = super().calculate_rate_limiter_cost(api, *request)  # type: ignore[misc]
+        return Toll(float(cost), f"/{request[1]}" if "private" in api else None)
+
+    async def throttle(self, toll: Toll) -> None:
         """Called by CCXT before it signs, so that waiting does not age the signature."""
-        await self._budget.spend(
-            float(1 if cost is None else cost), urgent=_purpose.get().intent.is_write
-        )
+        urgent = _purpose.get().intent.is_write
+        if self._key_budgets is not None and toll.endpoint is not None:
+            await self._key_budgets.spend(toll.endpoint, toll.cost, urgent=urgent)
+        await self._budget.spend(toll.cost, urgent=urgent)
 
     async def fetch(
         self: Any, url: str, method: str = "GET", headers: Any = None, body: Any = None
@@ -169,9 +189,9 @@ class Guarded:
         answer = await self._answer(sent, why.intent)
         payload = answer.json()
         is_good = answer.status < 300 and self._profile.accepts(
-            urlsplit(url).path, payload, list_is_good=why.list_is_good
+            _endpoint(sent), payload, list_is_good=why.list_is_good
         )
-        refusal = self._refusal_by_rule(answer, payload, why.intent)
+        refusal = self._refusal_by_rule(answer, payload, sent, why.intent)
         # What says nothing at all is broken; CCXT, if asked, would read a refusal into it.
         if refusal is None and (
             is_good or answer.status >= 300 or self._profile.says_something(payload)
@@ -191,9 +211,13 @@ class Guarded:
         except NoAnswer as silence:
             raise errors.of_silence(silence, intent=intent, exchange=self._name) from None
         self._budget.observe(answer.headers)
+        if self._key_budgets is not None:
+            self._key_budgets.observe(_endpoint(sent), answer.headers)
         return answer
 
-    def _refusal_by_rule(self, answer: Answer, payload: Any, intent: Intent) -> Exception | None:
+    def _refusal_by_rule(
+        self, answer: Answer, payload: Any, sent: Request, intent: Intent
+    ) -> Exception | None:
         rule, code, message = self._profile.rule(answer.status, payload)
         if rule is None:
             return None
@@ -204,7 +228,12 @@ class Guarded:
             errors.without_secrets(message, self._secrets),
             intent=intent,
             exchange=self._name,
-            retry_after_s=self._hold(rule.wait_s, answer, message),
+            retry_after_s=self._hold(
+                rule.wait_s,
+                answer,
+                message,
+                endpoint=_endpoint(sent) if rule.is_of_endpoint else None,
+            ),
         )
 
     def _refusal_by_class(
@@ -237,12 +266,18 @@ class Guarded:
             return None  # it tripped over the body: the check of its shape says so
         return None
 
-    def _hold(self, wait_s: float, answer: Answer, message: str) -> float | None:
-        """Send nothing for as long as the venue asks; ``wait_s`` where it names no time."""
+    def _hold(
+        self, wait_s: float, answer: Answer, message: str, *, endpoint: str | None = None
+    ) -> float | None:
+        """Send nothing, or nothing to ``endpoint`` with this key, for as long as the venue asks;
+        ``wait_s`` where it names no time."""
         wait_s = errors.wait_s(wait_s, answer, message, self._around.clock.now())
         if wait_s <= 0:
             return None
-        self._around.budgets.hold(wait_s)
+        if endpoint is None or self._key_budgets is None:
+            self._around.budgets.hold(wait_s)
+        else:
+            self._key_budgets.hold(endpoint, wait_s)
         return round(wait_s, 3)
 
     def client(self: Any, url: str) -> Any:
@@ -306,6 +341,10 @@ _OPTIONS: dict[tuple[str, MarketType], dict[str, Any]] = {
     ("bybit", MarketType.SPOT): {"fetchMarkets": {"types": ["spot"]}},
     ("bybit", MarketType.SWAP): {"fetchMarkets": {"types": ["linear"]}, "defaultSubType": "linear"},
 }
+
+
+def _endpoint(sent: Request) -> str:
+    return urlsplit(sent.url).path
 
 
 def _text(source: Any, key: Any) -> str | None:

@@ -174,11 +174,14 @@ def wait_s(unsaid_s: float, answer: Answer, message: str, now: datetime) -> floa
     stated = answer.headers.get("Retry-After", "")
     if stated.isdecimal():
         return min(float(stated), _WAIT_S_MAX)
-    # Binance: "IP banned until 1573770560000."; Bybit: a header on each answer. Both in ms.
+    # Binance: "IP banned until 1573770560000."; Bybit: a header on each answer, which is past
+    # where no limit of a key was broken. All in ms, by the venue's clock.
     until = re.search(r"until (\d{13})\b", message)
     moment = until[1] if until else answer.headers.get("X-Bapi-Limit-Reset-Timestamp", "")
-    if unsaid_s and moment.isdecimal():
-        return min(max(0.1, int(moment) / 1000 - now.timestamp()), _WAIT_S_MAX)
+    venue_now = answer.headers.get("Timenow", "")
+    now_ms = int(venue_now) if venue_now.isdecimal() else now.timestamp() * 1000
+    if unsaid_s and moment.isdecimal() and int(moment) > now_ms:
+        return min(max(0.1, (int(moment) - now_ms) / 1000), _WAIT_S_MAX)
     return unsaid_s
 
 

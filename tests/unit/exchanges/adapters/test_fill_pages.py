@@ -16,7 +16,13 @@ from alphapulse.exchanges.adapters.generic import GenericExchange
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.transport import Answer, Request
 from alphapulse.exchanges.port import Exchange, FillCursor, FillPage
-from tests.unit.exchanges.answers import CannedTransport, answer, list_market, make_session
+from tests.unit.exchanges.answers import (
+    CannedTransport,
+    LeapingClock,
+    answer,
+    list_market,
+    make_session,
+)
 from tests.unit.exchanges.markets import bybit as enveloped
 
 ME, BTC = AccountId("me"), Symbol("BTC/USDT")
@@ -113,7 +119,7 @@ def every_hours(hours: float, count: int, *, until: datetime = NOW) -> list[tupl
 
 def make_exchange(venue: Venue, clock: Clock, *, use_generic: bool = False) -> Exchange:
     name = "bybit" if isinstance(venue, BybitVenue) else "binance"
-    session = make_session(venue, clock, exchange=name)
+    session = make_session(venue, clock, exchange=name, budget_clock=LeapingClock())
     list_market(session, MarketType.SPOT, BTC)
     list_market(session, MarketType.SWAP, "BTC/USDT:USDT")
     if use_generic:
