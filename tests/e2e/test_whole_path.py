@@ -29,7 +29,7 @@ def value_in_usdt(simulator: Simulator) -> Decimal:
 
 
 def _last(price: object) -> Decimal:
-    return ZERO if price is None else price.last  # type: ignore[attr-defined,no-any-return]
+    return ZERO if price is None else price.last  # type: ignore[attr-defined]
 
 
 async def test_three_accounts_are_worth_exactly_what_the_exchanges_say(

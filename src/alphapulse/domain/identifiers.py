@@ -30,12 +30,12 @@ _ASSET = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,39}")
 _EXCHANGE = re.compile(r"[a-z0-9]{2,30}")
 
 
-def symbol(text: str) -> Symbol:
-    """Accept a unified symbol, or say what one looks like."""
+def symbol(text: str, field: str = "symbol") -> Symbol:
+    """Accept a unified symbol, or say what one looks like and in which ``field`` it came."""
     if not _SYMBOL.fullmatch(text):
         raise InvalidInput(
             "not a symbol; expected a form like BTC/USDT or BTC/USDT:USDT",
-            field="symbol",
+            field=field,
             value=text[:60],
         )
     return Symbol(text)

@@ -78,26 +78,32 @@ class ExchangeFactory:
             return named[0](account_id, session)
         return generic.GenericExchange(exchange, account_id, session, found)
 
-    def _surroundings(self, exchange: ExchangeId) -> Surroundings:
+    def hold(self, exchange: ExchangeId, seconds: float) -> None:
+        """Send nothing to an exchange for so long, whoever asks."""
+        self._budgets_of(exchange).hold(seconds)
+
+    def _budgets_of(self, exchange: ExchangeId) -> Budgets:
         if exchange not in self._budgets:
             self._budgets[exchange] = Budgets(
                 exchange, self._clock, max_wait_s=self._settings.max_budget_wait_s
             )
+        return self._budgets[exchange]
+
+    def _surroundings(self, exchange: ExchangeId) -> Surroundings:
         return Surroundings(
             exchange=exchange,
             settings=self._settings,
             transport=Transport(self._settings),
-            budgets=self._budgets[exchange],
+            budgets=self._budgets_of(exchange),
             clock=self._clock,
         )
 
     def _require_known(self, exchange: ExchangeId) -> None:
         names = loading.known_exchanges()
         if exchange not in names:
-            close = difflib.get_close_matches(exchange, names, n=3)
-            raise InvalidInput(
-                "no such exchange", field="exchange", value=exchange, did_you_mean=", ".join(close)
-            )
+            close = " or ".join(difflib.get_close_matches(exchange, names, n=3))
+            hint = f"; did you mean {close}?" if close else ""
+            raise InvalidInput(f"no such exchange{hint}", field="exchange", value=exchange)
 
 
 def _require_fields(exchange: ExchangeId, credentials: Credentials) -> None:

@@ -33,7 +33,7 @@ def prices_of(
     Raises:
         NotReady: nothing at all is known yet.
     """
-    symbols = {identifiers.symbol(text) for text in query.symbols}
+    symbols = {identifiers.symbol(text, "symbols") for text in query.symbols}
     assets = {identifiers.asset(text) for text in query.assets}
     quotes = market.quotes(
         symbols=symbols,

@@ -34,7 +34,6 @@ def status_of(
     status: SystemStatus, service: SystemService, websockets: WebSockets, request_id: str
 ) -> SystemStatusBody:
     """Everything the status page shows."""
-    offsets = {str(p.exchange): p.clock_offset_ms for p in status.parts if p.account_id is None}
     return SystemStatusBody(
         meta=plain_meta(status.at, request_id, not_available_yet(*LATER)),
         status=status.status,
@@ -42,7 +41,7 @@ def status_of(
         started_at=service.started_at,
         uptime_s=int(service.uptime_s),
         mode="demo" if service.is_simulated else "live",
-        clock=Clock(local=status.at, offset_ms=offsets),
+        clock=Clock(local=status.at, offset_ms=_clock_offsets(status.parts)),
         database=None if status.database is None else _database(status.database),
         exchanges=[_exchange(one, status.parts, status.at) for one in status.statuses],
         jobs=[
@@ -81,6 +80,16 @@ def status_of(
             rss_bytes=status.rss_bytes, loop_lag_ms=round(status.loop_lag_s * 1000, 3)
         ),
     )
+
+
+def _clock_offsets(parts: tuple[ExchangePart, ...]) -> dict[str, int | None]:
+    """The largest of each exchange: its accounts measure by themselves, when they are refused."""
+    offsets: dict[str, int | None] = {}
+    for part in parts:
+        known, measured = offsets.setdefault(part.exchange, None), part.clock_offset_ms
+        if measured is not None and (known is None or abs(measured) > abs(known)):
+            offsets[part.exchange] = measured
+    return offsets
 
 
 def component_view(component: ComponentHealth) -> ComponentView:
