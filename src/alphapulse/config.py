@@ -27,6 +27,7 @@ from alphapulse.observability.logging import LoggingSettings
 from alphapulse.pipeline.sync.settings import SyncSettings
 
 SETTINGS_FILE = "alphapulse.toml"
+LOG_FILE = "alphapulse.log"
 
 
 class Settings(BaseSettings):
@@ -65,10 +66,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The strongest first; the file and the database are those of the data folder."""
+        """The strongest first; file, database and log are those of the data folder."""
         data_dir: Path = init_settings()["data_dir"]
         file = TomlConfigSettingsSource(settings_cls, data_dir / SETTINGS_FILE)
-        own = {"database": {"url": f"sqlite:///{data_dir / 'db'}"}}
+        own = {
+            "database": {"url": f"sqlite:///{data_dir / 'db'}"},
+            "logging": {"file": data_dir / LOG_FILE},
+        }
         return init_settings, env_settings, file, InitSettingsSource(settings_cls, own)
 
 

@@ -23,16 +23,22 @@ CAPPED = ("ccxt",)
 
 _LINE = "_line"
 
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
 
 class LoggingSettings(BaseModel):
     """What is logged, how it looks, and where it goes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    level: Level = "INFO"
+    """The least that is written to the file."""
+    stderr_level: Level = "WARNING"
+    """The least that is shown where the process runs: a person wants to see what is wrong."""
     format: Literal["auto", "json", "text"] = "auto"
     """``auto``: text on a terminal, JSON elsewhere. The file is always JSON."""
     file: Path | None = None
+    """``alphapulse.log`` in the data folder unless it is said here."""
     file_max_mb: int = 20
     files_kept: int = 5
 
@@ -48,7 +54,7 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
     logger.remove()
     logger.add(
         stream,
-        level=settings.level,
+        level=settings.stderr_level,
         format=_text if is_text else _json,
         backtrace=False,
         diagnose=False,  # it prints the values of variables into tracebacks, keys among them
@@ -64,7 +70,7 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
             backtrace=False,
             diagnose=False,
         )
-    _take_over_the_standard_library(settings.level)
+    _take_over_the_standard_library()
 
 
 def _json(record: "Record") -> str:
@@ -116,11 +122,11 @@ def _open_for_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _take_over_the_standard_library(level: str) -> None:
+def _take_over_the_standard_library() -> None:
     root = logging.getLogger()
     root.handlers = [_ToLoguru()]
     # Libraries say more at DEBUG than anybody wants, and some of it is secret.
-    root.setLevel(max(logging.getLevelNamesMapping()[level], logging.INFO))
+    root.setLevel(logging.INFO)
 
 
 class _ToLoguru(logging.Handler):

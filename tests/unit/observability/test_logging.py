@@ -42,7 +42,7 @@ def lines_of(stream: io.StringIO) -> list[dict[str, Any]]:
 
 def json_log(level: str = "DEBUG") -> io.StringIO:
     stream = io.StringIO()
-    configure(LoggingSettings(level=level, format="json"), stream)  # type: ignore[arg-type]
+    configure(LoggingSettings(stderr_level=level, format="json"), stream)  # type: ignore[arg-type]
     return stream
 
 
@@ -70,9 +70,9 @@ def test_context_is_on_every_line_within_it_and_on_none_after_it() -> None:
 def test_a_terminal_gets_text_and_a_pipe_gets_json() -> None:
     terminal, pipe = Terminal(), io.StringIO()
     configure(LoggingSettings(), terminal)
-    logger.bind(symbol="BTC/USDT").info("subscribed")
+    logger.bind(symbol="BTC/USDT").warning("subscribed")
     configure(LoggingSettings(), pipe)
-    logger.bind(symbol="BTC/USDT").info("subscribed")
+    logger.bind(symbol="BTC/USDT").warning("subscribed")
     assert "subscribed  symbol=BTC/USDT" in terminal.getvalue()
     assert lines_of(pipe)[0]["symbol"] == "BTC/USDT"
 
@@ -104,6 +104,20 @@ def test_the_file_is_json_and_its_owners_alone(tmp_path: Path) -> None:
     logger.remove()
     assert json.loads(file.read_text())["password"] == REDACTED
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_person_sees_what_is_wrong_and_the_file_keeps_what_led_to_it(tmp_path: Path) -> None:
+    terminal, file = Terminal(), tmp_path / "alphapulse.log"
+    configure(LoggingSettings(file=file), terminal)
+    logger.info("stream connected")
+    logger.warning("stream lost")
+    logger.remove()
+    assert "stream lost" in terminal.getvalue()
+    assert "stream connected" not in terminal.getvalue()
+    assert [json.loads(line)["level"] for line in file.read_text().splitlines()] == [
+        "INFO",
+        "WARNING",
+    ]
 
 
 def test_a_full_file_makes_room_and_only_so_many_are_kept(tmp_path: Path) -> None:
@@ -143,10 +157,10 @@ def test_a_hostile_value_makes_neither_a_line_nor_a_colour_of_its_own(hostile: s
     text, as_json = Terminal(), io.StringIO()
     for stream in (text, as_json):
         configure(LoggingSettings(), stream)
-        logger.bind(symbol=hostile).info("received")
+        logger.bind(symbol=hostile).warning("received")
     colours_of_ours = text.getvalue().count("\x1b")
     configure(LoggingSettings(), text)
-    logger.bind(symbol="harmless").info("received")
+    logger.bind(symbol="harmless").warning("received")
     assert text.getvalue().count("\x1b") == 2 * colours_of_ours
     assert len(text.getvalue().split("\n")) == 2 + 1
     assert len(as_json.getvalue().split("\n")) == 1 + 1
@@ -189,7 +203,7 @@ def plant_canaries() -> None:
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["json", "text"])
 def test_no_canary_reaches_the_log_in_any_way(stream: io.StringIO, tmp_path: Path) -> None:
     file = tmp_path / "alphapulse.log"
-    configure(LoggingSettings(level="DEBUG", file=file), stream)
+    configure(LoggingSettings(level="DEBUG", stderr_level="DEBUG", file=file), stream)
     plant_canaries()
     logger.remove()
     assert stream.getvalue().count("failed") >= 3
