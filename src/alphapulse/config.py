@@ -12,9 +12,11 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -73,7 +75,25 @@ class Settings(BaseSettings):
             "database": {"url": f"sqlite:///{data_dir / 'db'}"},
             "logging": {"file": data_dir / LOG_FILE},
         }
-        return init_settings, env_settings, file, InitSettingsSource(settings_cls, own)
+        return (
+            init_settings,
+            _Environment(settings_cls),
+            file,
+            InitSettingsSource(settings_cls, own),
+        )
+
+
+class _Environment(EnvSettingsSource):
+    """Also hands on what nobody reads, so that a misspelt name is refused like any other."""
+
+    def __call__(self) -> dict[str, Any]:
+        prefix, known = self.env_prefix.lower(), self.settings_cls.model_fields
+        groups = {
+            name.removeprefix(prefix).partition("__")[0]: value
+            for name, value in self.env_vars.items()
+            if name.startswith(prefix)
+        }
+        return super().__call__() | {n: value for n, value in groups.items() if n not in known}
 
 
 def load_settings(data_dir: Path, **given: Any) -> Settings:
@@ -93,6 +113,8 @@ def load_settings(data_dir: Path, **given: Any) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
         raise ConfigurationInvalid(wrong, folder=str(data_dir)) from None
+    except SettingsError as error:  # only the environment has lists and tables in a text
+        raise ConfigurationInvalid(f"a value in the environment is not JSON: {error}") from None
     except ValueError as error:  # the file is not TOML
         raise ConfigurationInvalid(f"{SETTINGS_FILE} is not readable: {error}") from error
 
