@@ -40,18 +40,12 @@ def demo(
         shutil.rmtree(where, ignore_errors=True)
     from alphapulse.cli.client import LocalClient
     from alphapulse.cli.server import run
-    from alphapulse.config import load_settings
 
     _step(as_json, "Data folder", str(where))
     where.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _simulated_exchange(where) as simulated:
         _step(as_json, "Simulated exchanges", f"{len(simulated['accounts'])} accounts")
-        settings = load_settings(
-            where,
-            mode="demo",
-            api={"port": port},
-            exchanges={"simulator_url": simulated["url"]},
-        )
+        reach = {"simulator_url": simulated["url"]}
 
         async def say(server: "RunningServer", setup_code: str | None) -> None:
             client = LocalClient(where)
@@ -62,7 +56,7 @@ def demo(
             if not as_json:
                 _say_what_next(simulated["url"])
 
-        run(settings, say)
+        run(where, say, mode="demo", api={"port": port}, exchanges=reach)
 
 
 def _step(as_json: bool, name: str, detail: str) -> None:

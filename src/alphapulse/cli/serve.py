@@ -24,20 +24,16 @@ def serve(
 ) -> None:
     """Synchronize your accounts and serve them, until Ctrl+C."""
     from alphapulse.cli.server import run
-    from alphapulse.config import load_settings
 
     where = data_dir(folder)
     listen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = load_settings(
-        where, api=listen, exchanges={"simulator_url": simulator} if simulator else None
-    )
 
     async def say(server: "RunningServer", setup_code: str | None) -> None:
         print_ready(server, setup_code, as_json=as_json)
         if not as_json:
             out.print(f"  Data       {where}\n  Stop       Ctrl+C", soft_wrap=True)
 
-    run(settings, say)
+    run(where, say, api=listen, exchanges={"simulator_url": simulator} if simulator else None)
 
 
 def setup_link(url: str, code: str) -> str:
