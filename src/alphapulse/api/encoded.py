@@ -14,15 +14,18 @@ from alphapulse.api.views import exchange, market, portfolio, positions
 from alphapulse.api.views.meta import NO_ID
 from alphapulse.security.scopes import Scope
 from alphapulse.services.business_logic import Services
+from alphapulse.services.paced import Paced
 from alphapulse.services.viewer import NOBODY, Viewer
 
 _HEAD = b'{"meta":{"request_id":"'
+
+PRICES = "/api/market/prices"
 
 HOT = {
     "/api/portfolio/summary": Scope.PORTFOLIO_READ,
     "/api/portfolio/positions": Scope.PORTFOLIO_READ,
     "/api/exchange/balance": Scope.EXCHANGE_READ,
-    "/api/market/prices": Scope.MARKET_READ,
+    PRICES: Scope.MARKET_READ,
 }
 """The reads that dashboards repeat, and the scope each needs."""
 
@@ -34,12 +37,14 @@ class EncodedAnswers:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._bodies: dict[tuple[str, Viewer], tuple[object, bytes]] = {}
-        self._makers: dict[str, Callable[[Viewer], tuple[object, Callable[[], BaseModel]]]] = {
+        self._tails: dict[str, Paced[bytes]] = {
+            path: Paced(services.live, services.clock) for path in HOT
+        }
+        self._makers: dict[str, Callable[[Viewer], BaseModel]] = {
             "/api/portfolio/summary": self._summary,
             "/api/portfolio/positions": self._positions,
             "/api/exchange/balance": self._balance,
-            "/api/market/prices": self._prices,
+            PRICES: self._prices,
         }
 
     def body(self, path: str, viewer: Viewer, request_id: bytes) -> bytes:
@@ -48,38 +53,26 @@ class EncodedAnswers:
         Raises:
             AlphaPulseError: there is no answer; the route says so properly.
         """
-        made_of, make = self._makers[path](viewer)
-        kept = self._bodies.get((path, viewer))
-        if kept is None or kept[0] is not made_of:
-            kept = (made_of, _tail(make()))
-            self._bodies[path, viewer] = kept
-        return b"%s%s%s" % (_HEAD, request_id, kept[1])
+        key = NOBODY if path == PRICES else viewer
+        tail = self._tails[path].get(key, lambda: _tail(self._makers[path](viewer)))
+        return b"%s%s%s" % (_HEAD, request_id, tail)
 
-    def _summary(self, viewer: Viewer) -> tuple[object, Callable[[], BaseModel]]:
+    def _summary(self, viewer: Viewer) -> BaseModel:
         services = self._services
-        snapshot = services.portfolio.snapshot(viewer)
-        return snapshot, lambda: portfolio.summary_of(
-            snapshot, services.portfolio, services.live, NO_ID
-        )
+        snapshot = services.portfolio.value(viewer)
+        return portfolio.summary_of(snapshot, services.portfolio, services.live, NO_ID)
 
-    def _positions(self, viewer: Viewer) -> tuple[object, Callable[[], BaseModel]]:
-        snapshot = self._services.portfolio.snapshot(viewer)
-        return snapshot, lambda: positions.page_of(snapshot, self._services.live, _POSITIONS, NO_ID)
+    def _positions(self, viewer: Viewer) -> BaseModel:
+        snapshot = self._services.portfolio.value(viewer)
+        return positions.page_of(snapshot, self._services.live, _POSITIONS, NO_ID)
 
-    def _balance(self, viewer: Viewer) -> tuple[object, Callable[[], BaseModel]]:
+    def _balance(self, viewer: Viewer) -> BaseModel:
         service = self._services.portfolio
-        snapshot = service.snapshot(viewer)
-        return snapshot, lambda: exchange.balances_of(snapshot, service, _BALANCE, NO_ID)
+        return exchange.balances_of(service.value(viewer), service, _BALANCE, NO_ID)
 
-    def _prices(self, viewer: Viewer) -> tuple[object, Callable[[], BaseModel]]:
-        quotes = self._services.market.all_quotes()
-        now = self._services.clock.now()
-        return quotes, lambda: market.page_of(quotes, _PRICES, now, NO_ID)
-
-
-def shared_viewer(path: str, viewer: Viewer) -> Viewer:
-    """Prices are the same for all."""
-    return NOBODY if HOT[path] is Scope.MARKET_READ else viewer
+    def _prices(self, viewer: Viewer) -> BaseModel:
+        services = self._services
+        return market.prices_of(services.market, _PRICES, services.clock.now(), NO_ID)
 
 
 def _tail(model: BaseModel) -> bytes:

@@ -3,6 +3,7 @@
 import itertools
 import re
 import secrets
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -24,7 +25,6 @@ SECURITY: Headers = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
 ]
 """On every answer of the API: nothing in it is ever a page."""
 
@@ -38,16 +38,15 @@ PAGE_SECURITY: Headers = [
 """On the pages, which load scripts and styles of their own and nothing else."""
 
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_PROCESS = secrets.token_hex(5)
+_PROCESS = secrets.token_hex(5).encode()
 _numbers = itertools.count(1)
 
 
-def request_id(headers: Headers) -> str:
+def request_id(given: bytes | None) -> bytes:
     """The caller's X-Request-ID where it is harmless, else one of ours."""
-    given = header(headers, b"x-request-id")
     if given is not None and _SAFE_ID.fullmatch(given):
-        return given.decode()
-    return f"{_PROCESS}-{next(_numbers):08x}"
+        return given
+    return b"%s-%08x" % (_PROCESS, next(_numbers))
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:
@@ -58,29 +57,28 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
-def host_name(headers: Headers) -> str:
-    """The name a request addresses, without port and brackets; empty when it names none."""
-    host = (header(headers, b"host") or b"").decode("latin-1").lower()
-    name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+def host_name(host: bytes | None) -> str:
+    """The name in a Host header, without port and brackets; empty when there is none."""
+    text = (host or b"").decode("latin-1").lower()
+    name = text.rpartition(":")[0] if re.search(r":\d*$", text) else text
     return name.removeprefix("[").removesuffix("]")
 
 
-def bearer_token(headers: Headers) -> str | None:
+@lru_cache(maxsize=4096)
+def bearer_token(authorization: bytes | None) -> str | None:
     """The token of an Authorization header."""
-    value = header(headers, b"authorization")
-    if value is None or value[:7].lower() != b"bearer ":
+    if authorization is None or authorization[:7].lower() != b"bearer ":
         return None
-    return value[7:].strip().decode("latin-1")
+    return authorization[7:].strip().decode("latin-1")
 
 
-def session_cookie(scope: Scope) -> str | None:
-    """The session in the Cookie header. Each scheme has its own name, so that a page on plain
+def session_cookie(cookies: bytes | None, scope: Scope) -> str | None:
+    """The session in a Cookie header. Each scheme has its own name, so that a page on plain
     HTTP cannot plant a cookie that HTTPS believes."""
-    value = header(scope["headers"], b"cookie")
-    if value is None:
+    if cookies is None:
         return None
     wanted = cookie_name(scope)
-    for part in value.split(b";"):
+    for part in cookies.split(b";"):
         name, _, text = part.strip().partition(b"=")
         if name == wanted:
             return text.decode("latin-1")

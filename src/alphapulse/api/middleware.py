@@ -42,7 +42,8 @@ class RequestContext:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = headers.request_id(scope["headers"])
+        given = headers.header(scope["headers"], b"x-request-id")
+        request_id = headers.request_id(given).decode()
         scope.setdefault("state", {})["request_id"] = request_id
         with logger.contextualize(request_id=request_id):
             if scope["type"] == "http":
@@ -90,10 +91,13 @@ class HostGuard:
         self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or headers.host_name(scope["headers"]) in self._allowed:
+        if scope["type"] == "lifespan" or self._is_allowed(scope):
             await self._app(scope, receive, send)
         else:
             await _refuse(scope, send, problems.HOST_NOT_ALLOWED)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        return headers.host_name(headers.header(scope["headers"], b"host")) in self._allowed
 
 
 class SetupGuard:

@@ -6,6 +6,7 @@ a timer thread of its own, reads the wall clock, and keeps as many keys as an at
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from alphapulse.domain.clock import Clock
 from alphapulse.errors import TooManyRequests
@@ -26,8 +27,7 @@ READS = Rate(hits=600, window_s=60)  # a dashboard that polls ten routes a secon
 WRITES = Rate(hits=120, window_s=60)
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """What is left after a hit; ``reset_s`` seconds until one more is free again."""
 
     limit: int
@@ -44,33 +44,39 @@ class RateLimiter:
         self._capacity_keys = capacity_keys
         self._hits: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def hit(self, key: str) -> Quota:
+    def count(self, key: str) -> None:
         """Count one, or refuse it.
 
         Raises:
             TooManyRequests: ``retry_after_s`` says when the next one is free.
         """
         now_s = self._clock.monotonic_s()
-        hits = self._recent(key, now_s)
+        hits = self._hits.get(key)
+        if hits is None:
+            hits = self._admit(key)
+        while hits and now_s - hits[0] >= self._rate.window_s:
+            hits.popleft()
         if len(hits) >= self._rate.hits:
             retry_after_s = self._rate.window_s - (now_s - hits[0])
             raise TooManyRequests("too many requests", retry_after_s=round(retry_after_s, 3))
         hits.append(now_s)
-        reset_s = self._rate.window_s - (now_s - hits[0])
+        self._hits.move_to_end(key)
+
+    def hit(self, key: str) -> Quota:
+        """Count one and say what is left; raises as `count`."""
+        self.count(key)
+        hits = self._hits[key]
+        reset_s = self._rate.window_s - (hits[-1] - hits[0])
         return Quota(self._rate.hits, self._rate.hits - len(hits), reset_s)
 
     def forget(self, key: str) -> None:
         """Start ``key`` afresh, as after a login that succeeded."""
         self._hits.pop(key, None)
 
-    def _recent(self, key: str, now_s: float) -> deque[float]:
-        hits = self._hits.setdefault(key, deque())
-        self._hits.move_to_end(key)
-        while hits and now_s - hits[0] >= self._rate.window_s:
-            hits.popleft()
-        if len(self._hits) > self._capacity_keys:
+    def _admit(self, key: str) -> deque[float]:
+        if len(self._hits) >= self._capacity_keys:
             self._hits.popitem(last=False)
-        return hits
+        return self._hits.setdefault(key, deque())
 
 
 class LoginLimiter:

@@ -10,7 +10,6 @@ from alphapulse.domain.market import Ticker
 from alphapulse.domain.money import EXACT
 from alphapulse.domain.valuation import Price, Quality, legs_of, parts
 from alphapulse.services.live_state import LiveState
-from alphapulse.services.paced import Paced
 
 DISAGREEMENT = Decimal("0.01")
 """Exchanges that differ by more than this on one symbol are named: one of them is wrong."""
@@ -31,11 +30,6 @@ class MarketService:
     def __init__(self, live: LiveState, clock: Clock) -> None:
         self._live = live
         self._clock = clock
-        self._all: Paced[tuple[Quote, ...]] = Paced(live, clock)
-
-    def all_quotes(self) -> tuple[Quote, ...]:
-        """Every market, unconverted; the same object until a price moved or time passed."""
-        return self._all.get("all", self.quotes)
 
     def quotes(
         self,

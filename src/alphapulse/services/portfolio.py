@@ -68,8 +68,34 @@ class PortfolioService:
             NotReady: nothing has been read yet, from the database or from any exchange.
         """
         if only:
-            return self._value(viewer, only)
-        return self._snapshots.get(viewer, lambda: self._value(viewer, ()), is_newest=is_newest)
+            return self.value(viewer, only)
+        return self._snapshots.get(viewer, lambda: self.value(viewer), is_newest=is_newest)
+
+    def value(self, viewer: Viewer, only: Iterable[AccountId] = ()) -> Snapshot:
+        """The same, valued now whatever was valued before; raises the same."""
+        live, now = self._live, self._clock.now()
+        if not live.is_loaded:
+            raise NotReady("the portfolio is being read from the database")
+        accounts = self.accounts(viewer, only)
+        self._require_first_sync(accounts)
+        marks = {
+            (ticker.exchange, ticker.symbol): ticker.mark
+            for ticker in live.markets()
+            if ticker.mark is not None
+        }
+        valuation = value_portfolio(
+            [holding for a in accounts for holding in live.holdings.get(a.id, ())],
+            [position for a in accounts for position in live.positions.get(a.id, ())],
+            live.book,
+            marks,
+            viewer.currency,
+            now,
+        )
+        return Snapshot(
+            valuation=valuation,
+            accounts=accounts,
+            health={account.id: self.health_of(account) for account in accounts},
+        )
 
     def seen_in(self, viewer: Viewer, currency: str | None) -> Viewer:
         """The same eyes in another currency; theirs where none is named.
@@ -117,31 +143,6 @@ class PortfolioService:
 
     def open_order_count(self, accounts: Iterable[Account]) -> int:
         return sum(len(self._live.open_orders.get(account.id, ())) for account in accounts)
-
-    def _value(self, viewer: Viewer, only: Iterable[AccountId]) -> Snapshot:
-        live, now = self._live, self._clock.now()
-        if not live.is_loaded:
-            raise NotReady("the portfolio is being read from the database")
-        accounts = self.accounts(viewer, only)
-        self._require_first_sync(accounts)
-        marks = {
-            (ticker.exchange, ticker.symbol): ticker.mark
-            for ticker in live.markets()
-            if ticker.mark is not None
-        }
-        valuation = value_portfolio(
-            [holding for a in accounts for holding in live.holdings.get(a.id, ())],
-            [position for a in accounts for position in live.positions.get(a.id, ())],
-            live.book,
-            marks,
-            viewer.currency,
-            now,
-        )
-        return Snapshot(
-            valuation=valuation,
-            accounts=accounts,
-            health={account.id: self.health_of(account) for account in accounts},
-        )
 
     def _require_first_sync(self, accounts: tuple[Account, ...]) -> None:
         """Before anything was ever read, a total of zero would be a lie."""

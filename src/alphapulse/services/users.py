@@ -100,6 +100,7 @@ class UserService:
         self._logins = LoginLimiter(clock)
         self._browsers: OrderedDict[str, _Browser] = OrderedDict()
         self._users: dict[UserId, User] = {}
+        self._viewers: dict[UserId, Viewer] = {}
         self._ended: list[Callable[[str], None]] = []
         self.is_set_up = False
         """Whether a first user exists; until then nothing but the set-up answers."""
@@ -268,8 +269,7 @@ class UserService:
 
     def known_viewer(self, user_id: UserId) -> Viewer | None:
         """How this user sees the portfolio, when the user was loaded before."""
-        user = self._users.get(user_id)
-        return None if user is None or user.is_disabled else viewer_of(user)
+        return self._viewers.get(user_id)
 
     async def viewer(self, user_id: UserId) -> Viewer:
         """How this user sees the portfolio."""
@@ -283,7 +283,7 @@ class UserService:
             UserDisabled: the user was switched off.
         """
         if user_id not in self._users:
-            self._users[user_id] = await self._load_user(user_id)
+            self._know(await self._load_user(user_id))
         user = self._users[user_id]
         _require_enabled(user)
         return user
@@ -335,7 +335,7 @@ class UserService:
         async with self._database.begin() as unit:
             await unit.sessions.add(session, opaque.token_hash(token))
             await unit.users.save(user)
-        self._users[user.id] = user
+        self._know(user)
         if is_browser:
             self._remember(token, _Browser(session, user, now))
         return self._login(user, session, token, previous)
@@ -345,11 +345,18 @@ class UserService:
         return Login(user, session, access_token, token, previous)
 
     def _remember(self, cookie: str, browser: _Browser) -> Access:
-        self._users[browser.user.id] = browser.user
+        self._know(browser.user)
         self._browsers[cookie] = browser
         if len(self._browsers) > COOKIES_KNOWN:
             self._browsers.popitem(last=False)
         return _access(browser)
+
+    def _know(self, user: User) -> None:
+        self._users[user.id] = user
+        if user.is_disabled:
+            self._viewers.pop(user.id, None)
+        else:
+            self._viewers[user.id] = viewer_of(user)
 
     def _forget_session(self, session_id: str) -> None:
         self._verifier.revoke(session_id)

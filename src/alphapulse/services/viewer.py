@@ -1,17 +1,17 @@
 """Viewer: through whose eyes a portfolio is seen."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import Asset, UserId
 from alphapulse.domain.user import Role, User
 
 
-@dataclass(frozen=True, slots=True)
-class Viewer:
+class Viewer(NamedTuple):
     """In which currency, and whose accounts: ``owner_id`` is ``None`` for everybody's.
 
-    Equal viewers see equal figures, so what is encoded for one serves the other.
+    Equal viewers see equal figures, so what is encoded for one serves the other. A tuple, because
+    it is looked up by on every hot read.
     """
 
     currency: Asset

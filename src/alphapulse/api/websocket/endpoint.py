@@ -9,7 +9,6 @@ from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
 from alphapulse.api.credentials import identify
-from alphapulse.api.headers import session_cookie
 from alphapulse.api.websocket import messages
 from alphapulse.api.websocket.frames import AsgiFrames, FrameWriter, text_frame, writer_of
 from alphapulse.api.websocket.hub import HEARTBEAT_S, Hub
@@ -65,8 +64,6 @@ class _Conversation:
 
     async def who_by_cookie(self, connection: HTTPConnection) -> Access | None:
         """Whose cookie it is; one that no longer holds is as good as none."""
-        if session_cookie(connection.scope) is None:
-            return None
         with suppress(Unauthenticated):
             return await identify(connection, self._users)
         return None
