@@ -1,5 +1,6 @@
 """Limits of a venue: they are kept before they are met, and a ban outlives a restart."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -8,12 +9,14 @@ import pytest
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.events import SyncStatusChanged
 from alphapulse.domain.identifiers import AccountId, ExchangeId
-from alphapulse.domain.sync import SyncKind, SyncState
+from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
 from alphapulse.exchanges.factory import ExchangeFactory
 from alphapulse.exchanges.port import Credentials
 from alphapulse.exchanges.settings import ExchangesSettings
+from alphapulse.pipeline.sync.gate import CircuitState
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.runtime.clock import SystemClock
+from alphapulse.simulator.faults import Latency, Match, Status
 from alphapulse.simulator.settings import (
     GeneratorSettings,
     SimulatedAccountSettings,
@@ -23,7 +26,8 @@ from alphapulse.simulator.simulator import Simulator
 from alphapulse.simulator.venues.bybit import limits
 from tests.eventually import eventually
 from tests.fixtures.scripted_exchange import OneKey
-from tests.fixtures.sync import Sync, credentials_of, running_sync
+from tests.fixtures.simulator import QUICK
+from tests.fixtures.sync import Sync, credentials_of, running_sync, simulated_sync
 from tests.integration.database.builders import make_account
 
 BYBIT = ExchangeId("bybit")
@@ -38,6 +42,12 @@ def simulator_settings() -> SimulatorSettings:
     )
     driver = GeneratorSettings(history_minutes=2)
     return SimulatorSettings(seed=7, history_days=5, driver=driver, accounts=accounts)
+
+
+@pytest.fixture
+async def ban_simulator() -> AsyncIterator[Simulator]:
+    async with Simulator.running(QUICK.model_copy(update={"history_days": 0})) as simulator:
+        yield simulator
 
 
 class KeyOfEach(OneKey):
@@ -69,6 +79,71 @@ async def test_the_history_of_several_accounts_is_read_without_one_refusal(
         assert simulator.refusals("bybit") == 0
         told = [e.status for e in sync.bus.events if isinstance(e, SyncStatusChanged)]
         assert [status for status in told if status.error_code] == []
+
+
+BINANCE = ExchangeId("binance")
+MAIN = AccountId("binance-main")
+
+
+async def test_a_ban_outlives_restarts_and_nothing_is_sent(
+    ban_simulator: Simulator, sqlite_settings: DatabaseSettings
+) -> None:
+    told = await _banned(ban_simulator, sqlite_settings, seconds=120)
+    venue = ban_simulator.faults.add(Latency(match=Match(venue="binance"), count=None, delay_s=0))
+
+    for _ in range(2):
+        async with simulated_sync(ban_simulator, sqlite_settings, MAIN) as sync:
+            await eventually(lambda: _is_silent(sync))
+            await sync.synchronizer.sync_now(timeout_s=0.5)
+            check = await sync.synchronizer.check_credentials(
+                BINANCE, credentials_of(ban_simulator.account(MAIN))
+            )
+            assert not check.is_ok
+            status = sync.status(SyncKind.BALANCES, MAIN)
+            assert (status.error_code, status.next_try_at) == (told.error_code, told.next_try_at)
+
+    assert venue.seen == 0
+
+
+async def test_a_ban_that_is_over_after_a_restart_is_over(
+    ban_simulator: Simulator, sqlite_settings: DatabaseSettings
+) -> None:
+    told = await _banned(ban_simulator, sqlite_settings, seconds=5)
+    venue = ban_simulator.faults.add(Latency(match=Match(venue="binance"), count=None, delay_s=0))
+
+    async with simulated_sync(ban_simulator, sqlite_settings, MAIN) as sync:
+        await eventually(lambda: venue.seen > 0, within_s=10)
+        assert told.next_try_at is not None
+        assert datetime.now(UTC) >= told.next_try_at
+        await eventually(
+            lambda: sync.status(SyncKind.BALANCES, MAIN).state is SyncState.OK, within_s=20
+        )
+
+
+async def _banned(
+    simulator: Simulator, sqlite_settings: DatabaseSettings, *, seconds: int
+) -> SyncStatus:
+    """Run into a ban, see that it is stored, and stop; what was told of it."""
+    code = "exchange_rate_limited"
+
+    async def is_stored(sync: Sync) -> bool:
+        async with sync.database.read() as tx:
+            return any(status.error_code == code for status in await tx.sync_status.list())
+
+    async with simulated_sync(simulator, sqlite_settings, MAIN) as sync:
+        await eventually(lambda: sync.status(SyncKind.PRICES).state is SyncState.OK, within_s=20)
+        match = Match(venue="binance", path="*/api/v3/account")
+        simulator.faults.add(Status(match=match, status=418, retry_after_s=seconds))
+        await eventually(lambda: is_stored(sync), within_s=10)
+        told = sync.status(SyncKind.BALANCES, MAIN)
+    await eventually(lambda: simulator.stream_count == 0)
+    assert told.error_code == code
+    return told
+
+
+def _is_silent(sync: Sync) -> bool:
+    parts = sync.synchronizer.report().exchanges
+    return any(part.circuit is CircuitState.SILENT for part in parts)
 
 
 def _is_read(sync: Sync, label: str) -> bool:

@@ -195,3 +195,7 @@ class ExchangeProvider(Protocol):
     def open(
         self, exchange: ExchangeId, account_id: AccountId | None, credentials: Credentials | None
     ) -> Exchange: ...
+
+    def hold(self, exchange: ExchangeId, seconds: float) -> None:
+        """Send nothing to an exchange for so long, whoever asks."""
+        ...

@@ -64,6 +64,10 @@ class Gate:
                 raise
             self._failures = 0
 
+    def silence(self, seconds: float) -> None:
+        """Let nothing through for so long; a shorter wish never shortens a longer one."""
+        self._silent_until_s = max(self._silent_until_s, self._clock.monotonic_s() + seconds)
+
     async def until_quiet_ends(self) -> None:
         """Return when the venue no longer asks for silence; streams need no more than that."""
         await self._wait(lambda: self._silent_until_s - self._clock.monotonic_s())
@@ -91,9 +95,7 @@ class Gate:
 
     def _learn(self, error: AlphaPulseError) -> None:
         if isinstance(error, RateLimited):
-            wait_s = error.retry_after_s or self._settings.rate_limit_wait_s
-            # A shorter wish never shortens a longer one.
-            self._silent_until_s = max(self._silent_until_s, self._clock.monotonic_s() + wait_s)
+            self.silence(error.retry_after_s or self._settings.rate_limit_wait_s)
         elif classify(error).blames_venue:
             self._failures += 1
             probes = max(1, self._failures - self._settings.failures_until_open + 1)

@@ -178,6 +178,10 @@ class SyncGroups:
             foreign_assets=lambda: self._unpriced_elsewhere(exchange_id),
             on_change=self._on_venue,
         )
+        # A ban that was told before the last stop is not over because of it.
+        silence_s = self._context.board.silence_s(exchange_id)
+        self._provider.hold(exchange_id, silence_s)
+        venue.gate.silence(silence_s)
         self.venues[exchange_id] = venue
         self._supervisor.run(f"exchange {exchange_id}", lambda: self._sync_venue(venue))
         return venue

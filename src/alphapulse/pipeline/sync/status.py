@@ -11,7 +11,7 @@ from alphapulse.domain.clock import Clock
 from alphapulse.domain.events import SyncStatusChanged
 from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.domain.sync import StreamState, SyncKind, SyncState, SyncStatus
-from alphapulse.errors import AlphaPulseError, Conflict, DatabaseError
+from alphapulse.errors import AlphaPulseError, Conflict, DatabaseError, RateLimited
 from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.retry import Backoff
 
@@ -48,17 +48,23 @@ class StatusBoard:
     def track(self, exchange: ExchangeId, account_id: AccountId | None, kind: SyncKind) -> "Track":
         """Begin (again) to follow one kind; it starts as pending, or stale where it was known."""
         key = (exchange, account_id, kind)
-        last_ok_at = saved.last_ok_at if (saved := self._saved.get(key)) else None
-        self.set(
-            SyncStatus(
-                exchange=exchange,
-                account_id=account_id,
-                kind=kind,
-                state=SyncState.STALE if last_ok_at else SyncState.PENDING,
-                last_ok_at=last_ok_at,
-            )
-        )
+        saved = self._saved.get(key)
+        if saved is None or self._silence_left(saved) <= timedelta():
+            last_ok_at = saved.last_ok_at if saved else None
+            state = SyncState.STALE if last_ok_at else SyncState.PENDING
+            saved = SyncStatus(exchange, account_id, kind, state, last_ok_at=last_ok_at)
+        self.set(replace(saved, stream=None))
         return Track(self, key, self._clock)
+
+    def silence_s(self, exchange: ExchangeId) -> float:
+        """Seconds for which the exchange asked to be sent nothing, maybe before the last stop."""
+        told = (self._silence_left(s) for s in self._saved.values() if s.exchange == exchange)
+        return max(told, default=timedelta()).total_seconds()
+
+    def _silence_left(self, status: SyncStatus) -> timedelta:
+        if status.error_code != RateLimited.code or status.next_try_at is None:
+            return timedelta()
+        return max(timedelta(), status.next_try_at - self._clock.now())
 
     def forget_account(self, account_id: AccountId) -> None:
         """Drop a removed account; the database dropped its rows with it."""
