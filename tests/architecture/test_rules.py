@@ -23,7 +23,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 BROAD_CATCHES = {
     "runtime/supervisor.py",
     "runtime/worker.py",
-    "api/exception_handlers.py",
+    "api/middleware.py",
     "cli/app.py",
 }
 

@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from alphapulse.api import exception_handlers, openapi, pages
+from alphapulse.api.dependencies import Running
 from alphapulse.api.encoded import EncodedAnswers
 from alphapulse.api.fast_path import FastPath
 from alphapulse.api.middleware import (
@@ -25,7 +26,6 @@ from alphapulse.api.middleware import (
     SetupGuard,
 )
 from alphapulse.api.routes import exchange, market, portfolio, system, user
-from alphapulse.api.running import Running
 from alphapulse.api.settings import ApiSettings
 from alphapulse.api.websocket.endpoint import SocketEndpoint
 from alphapulse.api.websocket.hub import Hub

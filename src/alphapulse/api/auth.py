@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from alphapulse.api import headers
 from alphapulse.api.credentials import identify
-from alphapulse.api.running import RunningNow
+from alphapulse.api.dependencies import RunningNow
 from alphapulse.security.scopes import Scope, require
 from alphapulse.security.tokens import Access
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alphapulse.api import headers
+from alphapulse.api.dependencies import Running
 from alphapulse.api.encoded import HOT
-from alphapulse.api.running import Running
 from alphapulse.errors import AlphaPulseError
 from alphapulse.observability import metrics
 from alphapulse.security.tokens import Access

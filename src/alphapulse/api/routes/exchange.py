@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from alphapulse.api.auth import ExchangeReader, ExchangeWriter
+from alphapulse.api.dependencies import AllServices, RequestId
 from alphapulse.api.openapi import problem_responses
-from alphapulse.api.running import AllServices, RequestId
 from alphapulse.api.schemas.exchange import (
     AccountBody,
     AccountPage,

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from alphapulse.api.auth import MarketReader
+from alphapulse.api.dependencies import AllServices, RequestId
 from alphapulse.api.openapi import problem_responses
-from alphapulse.api.running import AllServices, RequestId
 from alphapulse.api.schemas.market import PricePage, PricesQuery
 from alphapulse.api.views import market
 from alphapulse.errors import InvalidInput, NotReady

@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from alphapulse.api.auth import SystemReader
+from alphapulse.api.dependencies import AllServices, RequestId, RunningNow
 from alphapulse.api.openapi import VERSION, problem_responses
-from alphapulse.api.running import AllServices, RequestId, RunningNow
 from alphapulse.api.schemas.system import (
     Liveness,
     Readiness,

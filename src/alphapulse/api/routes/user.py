@@ -6,9 +6,9 @@ from starlette.responses import Response
 
 from alphapulse.api import headers
 from alphapulse.api.auth import ProfileReader, ProfileWriter, SystemAdmin
+from alphapulse.api.dependencies import AllServices, RequestId
 from alphapulse.api.middleware import client_address
 from alphapulse.api.openapi import problem_responses
-from alphapulse.api.running import AllServices, RequestId
 from alphapulse.api.schemas.base import not_available_yet
 from alphapulse.api.schemas.user import (
     LoginAnswer,

@@ -1,4 +1,4 @@
-"""What exists while the API runs: made by the lifespan, found in the state of each request."""
+"""Dependency Injection: what a route is given. Made by the lifespan, found in each request."""
 
 from dataclasses import dataclass
 from typing import Annotated, cast
