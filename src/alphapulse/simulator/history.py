@@ -19,7 +19,7 @@ from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest, TimeInForce
 from alphapulse.simulator.core.refusal import Refused
-from alphapulse.simulator.drivers.generator import COINS
+from alphapulse.simulator.drivers.model import COINS
 
 # The driver makes up the last day itself; what is told here ends before.
 RECENT_MS = 2 * DAY_MS
@@ -69,10 +69,11 @@ class History:
         self._venues = venues
         self._positions = positions
         self._random = random.Random(seed)
-        self._today = {coin.symbol: coin.price for coin in COINS}
+        self._today = {coin.symbol: coin.price for coin in COINS.values()}
 
     def play(self, clock: PastClock, start_ms: int, end_ms: int) -> None:
         """Tell it from ``start_ms`` on, then let nothing happen until ``end_ms``."""
+        self._keep_off_charts(is_on=True)
         steps = max(1, (end_ms - RECENT_MS - start_ms) // STEP_MS)
         walks = {symbol: self._walk(steps) for symbol in self._today}
         for step in range(steps):
@@ -85,6 +86,13 @@ class History:
         clock.move_to(end_ms)
         for venue in self._venues:
             venue.advance()
+        self._keep_off_charts(is_on=False)
+
+    def _keep_off_charts(self, *, is_on: bool) -> None:
+        """A few trades in a month are no candles, and ask for no deep books."""
+        for venue in self._venues:
+            for market in venue.markets.values():
+                market.is_recorded = is_on
 
     def _walk(self, steps: int) -> list[float]:
         """Logarithms of price over today's price; ends at zero."""

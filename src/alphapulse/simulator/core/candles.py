@@ -1,7 +1,7 @@
 """Candles: one series of every interval per market, built from one-minute candles."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -112,16 +112,16 @@ def summed(candles: Sequence[Candle]) -> Candle:
         open_ms=first.open_ms,
         close_ms=last.close_ms,
         open=first.open,
-        high=max(c.high for c in candles),
-        low=min(c.low for c in candles),
+        high=max([c.high for c in candles]),
+        low=min([c.low for c in candles]),
         close=last.close,
-        volume=sum((c.volume for c in candles), zero),
-        quote_volume=sum((c.quote_volume for c in candles), zero),
-        trades=sum(c.trades for c in candles),
-        taker_volume=sum((c.taker_volume for c in candles), zero),
-        taker_quote_volume=sum((c.taker_quote_volume for c in candles), zero),
+        volume=sum([c.volume for c in candles], zero),
+        quote_volume=sum([c.quote_volume for c in candles], zero),
+        trades=sum([c.trades for c in candles]),
+        taker_volume=sum([c.taker_volume for c in candles], zero),
+        taker_quote_volume=sum([c.taker_quote_volume for c in candles], zero),
         first_trade_id=next((c.first_trade_id for c in candles if c.first_trade_id >= 0), -1),
-        last_trade_id=max(c.last_trade_id for c in candles),
+        last_trade_id=max([c.last_trade_id for c in candles]),
         is_closed=False,
     )
 
@@ -143,6 +143,10 @@ _PARENTS = {
     "1w": "1d",
     "1M": "1d",
 }
+_CHILDREN = {
+    parent: tuple(child for child, its_parent in _PARENTS.items() if its_parent == parent)
+    for parent in _PARENTS.values()
+}
 
 
 class CandleSeries:
@@ -150,14 +154,18 @@ class CandleSeries:
 
     Only the open minute changes with a trade. Longer candles grow when a shorter one closes, and
     what they look like right now is put together when somebody asks.
+
+    A past may be deferred: until somebody looks back, only minutes close.
     """
 
     def __init__(self) -> None:
         self._closed: dict[str, deque[Candle]] = {
             interval: deque(maxlen=HISTORY_CANDLES) for interval in INTERVALS
         }
-        # The closed parts of each open longer candle.
-        self._growing: dict[str, Candle] = {}
+        # The closed parts of each open longer candle, and the last millisecond of that.
+        self._parts: dict[str, list[Candle]] = {interval: [] for interval in _PARENTS}
+        self._ends_ms: dict[str, int] = {}
+        self._past: Callable[[], Iterable[Candle]] | None = None
         self.minute: Candle | None = None
         self.closed_minutes = 0
 
@@ -165,50 +173,73 @@ class CandleSeries:
         """Replace the open minute."""
         self.minute = candle
 
+    def defer(self, past: Callable[[], Iterable[Candle]]) -> None:
+        """Begin with these closed minutes, oldest first, as soon as somebody looks back."""
+        self._past = past
+
+    def recall(self) -> None:
+        """Look back: make the past that was deferred, and everything after it."""
+        if self._past is None:
+            return
+        past, self._past = self._past, None
+        recent, opened = tuple(self._closed["1m"]), self.minute
+        self._closed["1m"].clear()
+        for minute in (*past(), *recent):
+            self.minute = minute
+            self.close_until(minute.close_ms + 1)
+        self.minute = opened
+
     def close_until(self, boundary_ms: int) -> list[tuple[str, Candle]]:
         """Close every candle that ends before ``boundary_ms``; return them, shortest first.
 
         A minute without a price leaves a gap: no candle is made up for it.
         """
-        done: dict[str, Candle] = {}
-        if self.minute is None and not self._growing:
-            return []
+        done: list[tuple[str, Candle]] = []
         if self.minute is not None and self.minute.close_ms < boundary_ms:
-            done["1m"] = replace(self.minute, is_closed=True)
+            done.append(("1m", self._close("1m", self.minute)))
             self.minute = None
             self.closed_minutes += 1
-        for interval, parent in _PARENTS.items():
-            if parent in done:
-                self._growing[interval] = self._with_part(interval, done[parent])
-            growing = self._growing.get(interval)
-            if growing is not None and growing.close_ms < boundary_ms:
-                done[interval] = replace(growing, is_closed=True)
-                del self._growing[interval]
-        for interval, candle in done.items():
-            self._closed[interval].append(candle)
-        return list(done.items())
+        if self._ends_ms:
+            for interval in _PARENTS:
+                if self._ends_ms.get(interval, boundary_ms) < boundary_ms:
+                    whole = self._whole(interval, self._parts[interval])
+                    self._parts[interval] = []
+                    del self._ends_ms[interval]
+                    done.append((interval, self._close(interval, whole)))
+        return done
 
-    def _with_part(self, interval: str, part: Candle) -> Candle:
-        growing = self._growing.get(interval)
-        if growing is not None:
-            return merged(growing, part)
-        open_ms, close_ms = bounds_ms(interval, part.open_ms)
-        return replace(part, open_ms=open_ms, close_ms=close_ms, is_closed=False)
+    def _close(self, interval: str, candle: Candle) -> Candle:
+        """Keep it, alone and as a part of the next longer ones."""
+        closed = candle if candle.is_closed else replace(candle, is_closed=True)
+        self._closed[interval].append(closed)
+        if self._past is None:
+            for longer in _CHILDREN.get(interval, ()):
+                self._parts[longer].append(closed)
+                if longer not in self._ends_ms:
+                    self._ends_ms[longer] = bounds_ms(longer, closed.open_ms)[1]
+        return closed
+
+    def _whole(self, interval: str, parts: Sequence[Candle]) -> Candle:
+        open_ms, close_ms = bounds_ms(interval, parts[0].open_ms)
+        return replace(summed(parts), open_ms=open_ms, close_ms=close_ms)
 
     def open_candle(self, interval: str) -> Candle | None:
         """The candle that is still moving; ``None`` before the first price after a close."""
         if interval == "1m":
             return self.minute
+        self.recall()
         part = self.open_candle(_PARENTS[interval])
-        return self._growing.get(interval) if part is None else self._with_part(interval, part)
+        parts = [*self._parts[interval], part] if part is not None else self._parts[interval]
+        return self._whole(interval, parts) if parts else None
 
     def closed(self, interval: str) -> Iterator[Candle]:
         """Oldest first."""
+        self.recall()
         return iter(self._closed[interval])
 
     def range(self, interval: str, from_ms: int | None, to_ms: int | None) -> list[Candle]:
         """Candles, the open one included, whose open time lies in the range; oldest first."""
-        candles = list(self._closed[interval])
+        candles = list(self.closed(interval))
         opened = self.open_candle(interval)
         if opened is not None:
             candles.append(opened)

@@ -96,7 +96,10 @@ class BestChanged(CoreEvent):
 
 @dataclass(frozen=True, slots=True)
 class CandleClosed(CoreEvent):
-    """A candle of one interval will not change any more. Each is told exactly once."""
+    """A candle of one interval will not change any more. Each is told exactly once.
+
+    Of a market with a deferred past only minutes are told until somebody looks back.
+    """
 
     instrument: Instrument
     interval: str

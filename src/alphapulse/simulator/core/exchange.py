@@ -192,10 +192,6 @@ class Venue:
         self.advance()
         market.record_minute(bar)
 
-    def backfill(self, market: Market, bars: Iterable[Bar]) -> None:
-        """Give a market a past, oldest first, before anybody looks; nothing is told."""
-        market.backfill(bars)
-
     def mark_price(self, instrument: Instrument) -> Decimal:
         return self._markets[instrument.key].mark_price
 

@@ -1,9 +1,10 @@
 """Market: one instrument's book, tape, candles and day statistics."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Protocol
 
 import msgspec
 
@@ -24,9 +25,6 @@ from alphapulse.simulator.core.instrument import Instrument, MarketStatus, amoun
 
 # A REST page is 1000; a few pages of each busy market.
 TRADES_KEPT = 5_000
-
-# How many trades a minute of a made-up past claims to have had.
-BACKFILL_TRADES = 120
 
 DEFAULT_FUNDING_RATE = Decimal("0.0001")
 """The real venues' interest part, paid when the premium is inside its band."""
@@ -59,7 +57,7 @@ class AggregateTrade:
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
-    """One minute of a recording or of a made-up past, or as much of it as has gone by."""
+    """One minute of a recording, or as much of it as has gone by."""
 
     open_ms: int
     open: Decimal
@@ -68,6 +66,19 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
     close: Decimal
     volume: Decimal
     quote_volume: Decimal
+
+
+class Past(Protocol):
+    """What went before the first trade."""
+
+    @property
+    def last_trade_id(self) -> int:
+        """The highest number that a trade in it has."""
+        ...
+
+    def candles(self, instrument: Instrument) -> Sequence[Candle]:
+        """Closed minutes, oldest first, on the instrument's grid."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +126,7 @@ class Market:
         """The driver's price: the middle of the quotes, and index and mark of a perpetual."""
         self.funding_rate = DEFAULT_FUNDING_RATE
         self.is_recorded = False
-        """Candles are a recording's; trades here do not change them."""
+        """Somebody else tells the candles, or nobody; trades here do not change them."""
         self._last_ticks = 0
         self._last_lots = 0
         self._trade_id = 0
@@ -222,25 +233,10 @@ class Market:
         first_id = minute.first_trade_id if minute is not None and is_same else self._trade_id
         self.candles.set_minute(_candle(bar, max(1, first_id), self._trade_id))
 
-    def backfill(self, bars: Iterable[Bar]) -> None:
-        """Close each bar, put on the grid, as a minute of the past."""
-        for bar in bars:
-            first_id = self._trade_id + 1
-            self._trade_id += BACKFILL_TRADES
-            self.candles.set_minute(_candle(self._on_grid(bar), first_id, self._trade_id))
-            self.candles.close_until(bar.open_ms + MINUTE_MS)
-
-    def _on_grid(self, bar: Bar) -> Bar:
-        grid = self.instrument
-        return Bar(
-            bar.open_ms,
-            grid.price(grid.ticks(bar.open)),
-            grid.price(grid.ticks(bar.high)),
-            grid.price(grid.ticks(bar.low)),
-            grid.price(grid.ticks(bar.close)),
-            grid.quantity(grid.lots(bar.volume)),
-            bar.quote_volume,
-        )
+    def remember(self, past: Past) -> None:
+        """Give the market a past before its first trade of today; it is made when looked at."""
+        self._trade_id = max(self._trade_id, past.last_trade_id)
+        self.candles.defer(lambda: past.candles(self.instrument))
 
     def open_minute(self, at_ms: int) -> None:
         """Begin a minute at the last price; a recording brings its own candles."""

@@ -107,9 +107,10 @@ class CandleReplay:
     def start_ms(self) -> int:
         return min(candles[0].open_ms for candles in self._recordings.values())
 
-    def history(self) -> Iterator[tuple[str, Bar]]:
-        """None: the recording is all there is."""
-        return iter(())
+    @property
+    def past(self) -> None:
+        """The recording is all there is."""
+        return None
 
     def steps(self) -> Iterator[Step]:
         tracks = [_track(symbol, candles) for symbol, candles in self._recordings.items()]

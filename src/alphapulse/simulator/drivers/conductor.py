@@ -61,7 +61,7 @@ class Conductor:
         self._may_go.set()
         self.is_finished = False
         """The recording is over; a generator never is."""
-        self._backfill()
+        self._tell_past()
 
     async def run(self) -> None:
         """Play until canceled; a recording that ended leaves the pulse beating."""
@@ -181,7 +181,9 @@ class Conductor:
             self._markets[symbol] = known
         return known
 
-    def _backfill(self) -> None:
-        for symbol, bar in self._driver.history():
-            for venue, market in self._listed(symbol):
-                venue.backfill(market, (bar,))
+    def _tell_past(self) -> None:
+        past = self._driver.past
+        if past is not None:
+            for venue in self._venues:
+                for market in venue.markets.values():
+                    market.remember(past)

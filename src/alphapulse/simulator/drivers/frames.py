@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from alphapulse.simulator.core.market import Bar
 from alphapulse.simulator.drivers.step import DepthSnapshot, Move, RawFrame, Step
 
 
@@ -41,9 +40,10 @@ class FrameReplay:
     def start_ms(self) -> int:
         return next(self._lines())[0]
 
-    def history(self) -> Iterator[tuple[str, Bar]]:
-        """None: the recording is all there is."""
-        return iter(())
+    @property
+    def past(self) -> None:
+        """The recording is all there is."""
+        return None
 
     def steps(self) -> Iterator[Step]:
         for at_ms, text in self._lines():

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from alphapulse.domain.order import Side
-from alphapulse.simulator.core.market import Bar
+from alphapulse.simulator.core.market import Bar, Past
 
 USDT_USD = "USDT/USD"
 """The hidden reference: moves no market, only what a US dollar is."""
@@ -65,8 +65,9 @@ class Driver(Protocol):
         """Where a virtual clock should start: the moment of the first step."""
         ...
 
-    def history(self) -> Iterator[tuple[str, Bar]]:
-        """A past for charts and day statistics: symbol and minute, oldest first per symbol."""
+    @property
+    def past(self) -> Past | None:
+        """What charts and day statistics begin with; ``None``: nothing."""
         ...
 
     def steps(self) -> Iterator[Step]:

@@ -103,3 +103,30 @@ def test_gap_ends_candles_without_making_any_up() -> None:
 
     assert [interval for interval, _ in closed] == ["1m", "3m", "5m"]
     assert [interval for interval, _ in later] == ["1m"]
+
+
+def test_deferred_past_is_made_once_when_somebody_looks_back() -> None:
+    start = ms("2024-03-04T10:00:00")
+    minutes = [minute(start + i * MINUTE_MS, 100 + i) for i in range(70)]
+    told, whole, looks = CandleSeries(), CandleSeries(), 0
+
+    def past() -> list[Candle]:
+        nonlocal looks
+        looks += 1
+        return minutes[:62]
+
+    told.defer(past)
+    for one in minutes[62:]:
+        told.set_minute(one)
+        told.close_until(one.close_ms + 1)
+    told.set_minute(minute(start + 70 * MINUTE_MS, 90))
+    assert looks == 0
+
+    for one in minutes:
+        whole.set_minute(one)
+        whole.close_until(one.close_ms + 1)
+    whole.set_minute(minute(start + 70 * MINUTE_MS, 90))
+
+    for interval in INTERVALS:
+        assert told.range(interval, None, None) == whole.range(interval, None, None)
+    assert looks == 1

@@ -12,7 +12,6 @@ from alphapulse.simulator.core.events import CoreEvent, Pulse
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.listing import spot_instruments
-from alphapulse.simulator.core.market import Bar
 from alphapulse.simulator.drivers.conductor import Conductor
 from alphapulse.simulator.drivers.step import USDT_USD, Move, RawFrame, Step
 from tests.eventually import eventually
@@ -24,12 +23,10 @@ class Ladder:
     """Bitcoin rises by a dollar each second of the market."""
 
     start_ms = START_MS
+    past = None
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
-
-    def history(self) -> Iterator[tuple[str, Bar]]:
-        return iter(())
 
     def steps(self) -> Iterator[Step]:
         for second in range(self._steps):

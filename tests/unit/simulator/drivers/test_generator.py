@@ -6,7 +6,9 @@ from functools import cache
 from itertools import islice, pairwise
 from statistics import correlation, pstdev
 
+from alphapulse.simulator.core.listing import linear_instruments, spot_instruments
 from alphapulse.simulator.drivers.generator import PriceGenerator
+from alphapulse.simulator.drivers.past import Past
 from alphapulse.simulator.drivers.step import USDT_USD, Step
 
 START_MS = 1_700_000_000_000
@@ -19,11 +21,11 @@ def story(seed: int, steps: int = 400) -> list[Step]:
 @cache
 def closes() -> dict[str, list[float]]:
     """A day and a half of minutes."""
-    generator = PriceGenerator(3, START_MS, history_minutes=2_000)
-    prices: dict[str, list[float]] = {}
-    for symbol, bar in generator.history():
-        prices.setdefault(symbol, []).append(float(bar.close))
-    return prices
+    past = PriceGenerator(3, START_MS, history_minutes=2_000).past
+    return {
+        instrument.unified: [float(candle.close) for candle in past.candles(instrument)]
+        for instrument in spot_instruments()
+    }
 
 
 def returns(symbol: str) -> list[float]:
@@ -71,11 +73,29 @@ def test_restlessness_comes_in_clusters() -> None:
 
 def test_history_leads_to_the_first_price_without_a_gap() -> None:
     generator = PriceGenerator(7, START_MS, history_minutes=30)
-    bars = [bar for symbol, bar in generator.history() if symbol == "BTC/USDT"]
     first = next(iter(generator.steps()))
-    price = next(move.price for move in first.moves if move.symbol == "BTC/USDT")
+    prices = {move.symbol: move.price for move in first.moves}
 
-    assert [b.open_ms - a.open_ms for a, b in pairwise(bars)] == [60_000] * 29
-    assert bars[-1].close == price
-    assert all(b.low <= min(b.open, b.close) <= max(b.open, b.close) <= b.high for b in bars)
-    assert all(a.close == b.open for a, b in pairwise(bars))
+    for instrument in (*spot_instruments(), *linear_instruments()):
+        candles = generator.past.candles(instrument)
+        ticks = instrument.ticks(prices[instrument.unified])
+        assert [c.open_ms - a.open_ms for a, c in pairwise(candles)] == [60_000] * 29
+        assert candles[-1].close == instrument.price(ticks)
+        assert candles[-1].close_ms + 1 == START_MS // 60_000 * 60_000
+        assert candles[-1].last_trade_id == generator.past.last_trade_id
+        for c in candles:
+            assert c.low <= min(c.open, c.close) <= max(c.open, c.close) <= c.high
+            assert c.low * c.volume <= c.quote_volume <= c.high * c.volume
+        for before, after in pairwise(candles):
+            assert before.close == after.open
+            assert before.last_trade_id + 1 == after.first_trade_id
+
+
+def test_history_does_not_depend_on_what_was_asked_before() -> None:
+    instruments = (*spot_instruments(), *linear_instruments())
+    forwards, backwards = Past(7, START_MS, 30), Past(7, START_MS, 30)
+    first = [list(forwards.candles(one)) for one in instruments]
+    second = [list(backwards.candles(one)) for one in reversed(instruments)]
+
+    assert first == second[::-1]
+    assert first[0] != Past(8, START_MS, 30).candles(instruments[0])

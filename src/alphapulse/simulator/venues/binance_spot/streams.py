@@ -101,6 +101,7 @@ class CandleTopic(Topic):
         super().__init__(name, market.instrument.name)
         self._market = market
         self._interval = interval
+        market.candles.recall()  # or longer candles would not close
         self._told: Candle | None = None
 
     def on_event(self, event: CoreEvent) -> None:

@@ -196,6 +196,7 @@ class CandleTopic(Topic):
         super().__init__(name, market)
         self._interval = interval
         self.core_interval = core_interval
+        market.candles.recall()  # or longer candles would not close
         self._told: Candle | None = None
 
     def snapshot(self, at_ms: int) -> Row | None:
