@@ -33,26 +33,36 @@ class Rounds:
         return statistics.median(one / other for one, other in pairs)
 
 
-async def interleave(sides: Mapping[str, Side], *, rounds: int = 5) -> Rounds:
-    """Run every side once a round, forwards and backwards in turn, after one uncounted round."""
+async def interleave(
+    sides: Mapping[str, Side],
+    *,
+    rounds: int = 5,
+    cpu_s: Mapping[str, Callable[[], float]] | None = None,
+) -> Rounds:
+    """Run every side once a round, forwards and backwards in turn, after one uncounted round.
+
+    Args:
+        cpu_s: the clocks of those sides that do not compute in this process.
+    """
     figures: dict[str, list[float]] = {name: [] for name in sides}
     operations = 0
     for number in range(rounds + 1):
         order = list(sides)[:: 1 if number % 2 == 0 else -1]
         for name in order:
-            cpu_us, count = await _run(sides[name])
+            clock = (cpu_s or {}).get(name, time.process_time)
+            cpu_us, count = await _run(sides[name], clock)
             if number > 0:
                 figures[name].append(cpu_us)
                 operations += count
     return Rounds({name: tuple(each) for name, each in figures.items()}, operations)
 
 
-async def _run(side: Side) -> tuple[float, int]:
+async def _run(side: Side, clock: Callable[[], float]) -> tuple[float, int]:
     gc.collect()
-    before = time.process_time()
+    before = clock()
     result = side()
     count = await result if inspect.isawaitable(result) else result
-    return (time.process_time() - before) / count * 1e6, count
+    return (clock() - before) / count * 1e6, count
 
 
 def report(name: str, *, ratio: float, floor: float, n: int, **more: object) -> bool:
