@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from alphapulse.domain.identifiers import AccountId, Asset
+from alphapulse.domain.money import EXACT
 
 
 class Wallet(StrEnum):
@@ -31,7 +32,7 @@ class Balance:
 
     @property
     def total(self) -> Decimal:
-        return self.free + self.locked
+        return EXACT.add(self.free, self.locked)
 
 
 @dataclass(frozen=True, slots=True)

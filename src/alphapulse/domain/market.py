@@ -8,7 +8,10 @@ from enum import StrEnum
 import msgspec
 
 from alphapulse.domain.identifiers import ExchangeId, Symbol
+from alphapulse.domain.money import EXACT
 from alphapulse.domain.order import Side
+
+_TWO = Decimal(2)
 
 
 class Timeframe(StrEnum):
@@ -63,7 +66,7 @@ class Ticker(msgspec.Struct, frozen=True, gc=False):
         if self.last is not None:
             return self.last
         if self.bid is not None and self.ask is not None:
-            return (self.bid + self.ask) / 2
+            return EXACT.divide(EXACT.add(self.bid, self.ask), _TWO)
         return None
 
 

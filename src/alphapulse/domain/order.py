@@ -13,6 +13,7 @@ from alphapulse.domain.identifiers import (
     ExchangeOrderId,
     Symbol,
 )
+from alphapulse.domain.money import EXACT
 
 
 class Side(StrEnum):
@@ -108,7 +109,7 @@ class Order:
 
     @property
     def remaining_quantity(self) -> Decimal:
-        return self.quantity - self.filled_quantity
+        return EXACT.subtract(self.quantity, self.filled_quantity)
 
     def is_newer_than(self, known: "Order") -> bool:
         """Whether this description may replace ``known``.

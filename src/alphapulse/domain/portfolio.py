@@ -23,6 +23,8 @@ STABLECOINS = frozenset(
 )
 CASH = FIAT | STABLECOINS
 
+_SHARE_STEP = Decimal("1e-8")
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
@@ -98,7 +100,7 @@ class Valuation:
         """Share of the total, to 8 places; ``None`` where there is nothing to share."""
         if value is None or self.total <= 0:
             return None
-        return EXACT.divide(value, self.total).quantize(Decimal("1e-8"))
+        return EXACT.quantize(EXACT.divide(value, self.total), _SHARE_STEP)
 
 
 def value_portfolio(
@@ -147,7 +149,7 @@ def value_holding(
     return HoldingValue(
         holding,
         price,
-        EXACT.multiply(EXACT.add(balance.free, balance.locked), price.value),
+        EXACT.multiply(balance.total, price.value),
         EXACT.multiply(balance.borrowed, price.value),
     )
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
+from alphapulse.domain.money import EXACT
 
 
 class PositionSide(StrEnum):
@@ -46,8 +47,4 @@ class Position:
 
     @property
     def signed_quantity(self) -> Decimal:
-        return self.quantity if self.side is PositionSide.LONG else -self.quantity
-
-    def pnl_at(self, price: Decimal) -> Decimal:
-        """Unrealized profit at ``price``, for linear contracts, in settle currency."""
-        return (price - self.entry_price) * self.signed_quantity * self.contract_size
+        return self.quantity if self.side is PositionSide.LONG else EXACT.minus(self.quantity)
