@@ -26,9 +26,9 @@ from alphapulse.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
 )
+from tests.builders import ACCOUNT, make_account, make_user
 from tests.eventually import eventually
 from tests.fixtures.postgres import PostgresServer, url
-from tests.integration.database.builders import ACCOUNT, make_account, make_user
 
 IMPATIENT = {"busy_timeout_s": 0.3, "pool_timeout_s": 1.0, "connect_timeout_s": 2.0}
 
@@ -201,7 +201,7 @@ import asyncio, sys
 from alphapulse.database.connection import open_database
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.sync import FillCursor
-from tests.integration.database.builders import ACCOUNT, BTC, make_account, make_fill
+from tests.builders import ACCOUNT, BTC, make_account, make_fill
 
 async def write():
     async with open_database(DatabaseSettings(url=sys.argv[1]), name="other") as database:

@@ -24,11 +24,11 @@ from alphapulse.simulator.settings import (
 )
 from alphapulse.simulator.simulator import Simulator
 from alphapulse.simulator.venues.bybit import limits
+from tests.builders import make_account
 from tests.eventually import eventually
 from tests.fixtures.scripted_exchange import OneKey
 from tests.fixtures.simulator import QUICK
 from tests.fixtures.sync import Sync, credentials_of, running_sync, simulated_sync
-from tests.integration.database.builders import make_account
 
 BYBIT = ExchangeId("bybit")
 LABELS = ("bybit-one", "bybit-two", "bybit-three")

@@ -22,11 +22,7 @@ from alphapulse.exchanges.port import PrivateUpdate
 from alphapulse.pipeline.processors.processing import Processing
 from alphapulse.runtime.clock import SystemClock
 from alphapulse.runtime.mailbox import Mailbox
-from tests.eventually import eventually
-from tests.fixtures.postgres import PostgresServer, url
-from tests.fixtures.scripted_exchange import ScriptedProvider, Venue
-from tests.fixtures.sync import Sync, running_sync
-from tests.integration.database.builders import (
+from tests.builders import (
     ACCOUNT,
     BINANCE,
     BTC,
@@ -38,6 +34,10 @@ from tests.integration.database.builders import (
     make_report,
     make_ticker,
 )
+from tests.eventually import eventually
+from tests.fixtures.postgres import PostgresServer, url
+from tests.fixtures.scripted_exchange import ScriptedProvider, Venue
+from tests.fixtures.sync import Sync, running_sync
 
 IMPATIENT = {"busy_timeout_s": 0.1, "pool_timeout_s": 0.5, "connect_timeout_s": 0.5}
 

@@ -16,7 +16,7 @@ from alphapulse.database.connection import Database
 from alphapulse.database.tables.base import Money, strict_table
 from alphapulse.domain.balance import Balance, BalanceReport, Wallet
 from alphapulse.domain.identifiers import Asset
-from tests.integration.database.builders import ACCOUNT, NOW, make_account
+from tests.builders import ACCOUNT, NOW, make_account
 
 VALUES = 10_000
 DIGITS = 38

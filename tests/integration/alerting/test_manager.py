@@ -18,9 +18,9 @@ from alphapulse.domain.events import (
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
 from alphapulse.runtime.clock import SystemClock
 from alphapulse.runtime.mailbox import Mailbox
+from tests.builders import ACCOUNT, BINANCE, make_account
 from tests.eventually import eventually
 from tests.fixtures.sync import Recorder
-from tests.integration.database.builders import ACCOUNT, BINANCE, make_account
 
 KEY = "sync:binance:public"
 LASTING = AlertingSettings(stale_for_s=0.2, recovered_for_s=0.2, evaluation_interval_s=0.02)

@@ -3,7 +3,7 @@
 import pytest
 
 from alphapulse.database.connection import Database
-from tests.integration.database.builders import make_account
+from tests.builders import make_account
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from alphapulse.database.connection import open_database
 from alphapulse.database.migrations import runner, schema
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.errors import ConfigurationInvalid
-from tests.integration.database.builders import (
+from tests.builders import (
     ACCOUNT,
     BINANCE,
     BTC,

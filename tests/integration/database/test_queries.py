@@ -22,7 +22,7 @@ from alphapulse.domain.identifiers import AccountId, ExchangeOrderId, Symbol
 from alphapulse.domain.order import OrderStatus, Side
 from alphapulse.domain.position import PositionSide
 from alphapulse.errors import InvalidInput
-from tests.integration.database.builders import (
+from tests.builders import (
     ACCOUNT,
     BINANCE,
     BTC,

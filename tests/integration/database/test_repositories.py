@@ -16,7 +16,7 @@ from alphapulse.domain.order import OrderOrigin, OrderStatus
 from alphapulse.domain.position import PositionSide
 from alphapulse.domain.sync import FillCursor, StreamState, SyncKind, SyncState, SyncStatus
 from alphapulse.errors import Conflict, NotFound
-from tests.integration.database.builders import (
+from tests.builders import (
     ACCOUNT,
     BINANCE,
     BTC,

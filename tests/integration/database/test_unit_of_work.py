@@ -13,8 +13,7 @@ from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.sync import FillCursor
 from alphapulse.errors import Conflict, DatabaseBusy, DatabaseUnavailable
 from alphapulse.runtime.worker import Worker
-from tests.eventually import eventually
-from tests.integration.database.builders import (
+from tests.builders import (
     ACCOUNT,
     BTC,
     USER,
@@ -23,6 +22,7 @@ from tests.integration.database.builders import (
     make_ticker,
     make_user,
 )
+from tests.eventually import eventually
 
 
 async def test_a_block_that_ends_well_is_there_for_the_next_one(database: Database) -> None:

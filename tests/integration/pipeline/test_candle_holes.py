@@ -15,9 +15,9 @@ from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.pipeline.sync.status import StatusBoard
 from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.clock import SystemClock
+from tests.builders import BTC, make_candle
 from tests.eventually import eventually
 from tests.fixtures.scripted_exchange import KEY, ScriptedProvider, Venue
-from tests.integration.database.builders import BTC, make_candle
 
 MINUTE = timedelta(minutes=1)
 LAST_NIGHT = datetime(2022, 1, 11, tzinfo=UTC)

@@ -16,10 +16,10 @@ from alphapulse.errors import Conflict, ExchangeUnavailable, InstrumentUnavailab
 from alphapulse.exchanges.port import FillCursor, FillPage
 from alphapulse.pipeline.sync.history import FillSync
 from alphapulse.pipeline.sync.settings import SyncSettings
+from tests.builders import ACCOUNT, BTC, NOW, make_account, make_fill
 from tests.fixtures.clock import HandClock
 from tests.fixtures.scripted_exchange import ScriptedExchange, Venue
 from tests.fixtures.sync import Recorder
-from tests.integration.database.builders import ACCOUNT, BTC, NOW, make_account, make_fill
 
 ETH = Symbol("ETH/USDT")
 MINUTE = timedelta(minutes=1)

@@ -11,10 +11,10 @@ from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.clock import SystemClock
 from alphapulse.runtime.worker import Worker
 from alphapulse.simulator.simulator import Simulator
+from tests.builders import make_account
 from tests.eventually import eventually
 from tests.fixtures.scripted_exchange import OneKey
 from tests.fixtures.sync import SIMULATED, credentials_of
-from tests.integration.database.builders import make_account
 
 
 async def test_it_syncs_on_its_own_thread_is_called_from_another_and_leaves_nothing(

@@ -15,9 +15,9 @@ from alphapulse.pipeline.processors.processing import Processing
 from alphapulse.pipeline.processors.writer import WAITING_CANDLES, MarketWriter
 from alphapulse.runtime.clock import SystemClock
 from alphapulse.runtime.mailbox import Mailbox, Merge
+from tests.builders import BINANCE, BTC, make_candle, make_ticker
 from tests.eventually import eventually
 from tests.fixtures.clock import HandClock
-from tests.integration.database.builders import BINANCE, BTC, make_candle, make_ticker
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 END = START + timedelta(days=365)

@@ -28,10 +28,7 @@ from alphapulse.errors import (
     PermissionMissing,
 )
 from alphapulse.exchanges.port import PrivateUpdate
-from tests.eventually import eventually
-from tests.fixtures.scripted_exchange import KEY, ScriptedProvider, Venue
-from tests.fixtures.sync import QUICK, Sync, running_sync
-from tests.integration.database.builders import (
+from tests.builders import (
     ACCOUNT,
     BTC,
     make_account,
@@ -43,6 +40,9 @@ from tests.integration.database.builders import (
     make_report,
     make_ticker,
 )
+from tests.eventually import eventually
+from tests.fixtures.scripted_exchange import KEY, ScriptedProvider, Venue
+from tests.fixtures.sync import QUICK, Sync, running_sync
 
 KINDS = (SyncKind.BALANCES, SyncKind.ORDERS, SyncKind.FILLS)
 

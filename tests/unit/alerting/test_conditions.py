@@ -15,7 +15,7 @@ from alphapulse.domain.events import (
     TaskRestarted,
 )
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
-from tests.integration.database.builders import ACCOUNT, BINANCE, make_account
+from tests.builders import ACCOUNT, BINANCE, make_account
 
 
 def status(state: SyncState, kind: SyncKind = SyncKind.BALANCES, **changes: Any) -> SyncStatus:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alphapulse.pipeline.processors.validation import TickerCheck, is_plausible
-from tests.integration.database.builders import make_candle, make_ticker
+from tests.builders import make_candle, make_ticker
 
 
 def ticker(last: str | None = "100", **changes: Any) -> Any:

@@ -3,7 +3,7 @@
 from alphapulse.domain.identifiers import Asset, Symbol
 from alphapulse.domain.instrument import Instrument, InstrumentType
 from alphapulse.pipeline.sync.watchlist import tradable, valuing
-from tests.integration.database.builders import make_instrument
+from tests.builders import make_instrument
 
 
 def listed(*symbols: str) -> list[Instrument]:
