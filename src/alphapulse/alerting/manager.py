@@ -32,6 +32,7 @@ class AlertingSettings(BaseModel):
     recovered_for_s: float = Field(default=5.0, ge=0)
     """Keeps an alert that flutters firing."""
     evaluation_interval_s: float = Field(default=0.5, gt=0)
+    """How often the rules are looked at: an alert comes this late at most."""
 
 
 class AlertManager:

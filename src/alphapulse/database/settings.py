@@ -17,6 +17,7 @@ class DatabaseSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     url: str = Field(repr=False)
+    """``sqlite:///folder`` or ``postgresql://user:password@host:port/name``; never printed."""
 
     pool_size: int = Field(default=4, ge=1, le=64)
     """Connections per loop; there are four loops, and PostgreSQL allows 100 by default."""
@@ -34,6 +35,7 @@ class DatabaseSettings(BaseModel):
     """PostgreSQL ends a session that holds a transaction open and does nothing for longer."""
 
     connect_timeout_s: float = Field(default=5.0, gt=0)
+    """A database that is not reached in this time is reported as away and tried again."""
 
     @field_validator("url")
     @classmethod

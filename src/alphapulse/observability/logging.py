@@ -40,7 +40,9 @@ class LoggingSettings(BaseModel):
     file: Path | None = None
     """``alphapulse.log`` in the data folder unless it is said here."""
     file_max_mb: int = 20
+    """A file of this size is put aside and a new one begun."""
     files_kept: int = 5
+    """Files that were put aside; the oldest is deleted first."""
 
 
 def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:

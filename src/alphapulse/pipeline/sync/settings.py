@@ -18,15 +18,21 @@ class SyncSettings(BaseModel):
     """Prices and candles wanted beyond what is held, per exchange."""
 
     balances_interval_s: float = Field(default=60.0, gt=0)
+    """The private stream tells changes at once; this finds what it kept back."""
     positions_interval_s: float = Field(default=60.0, gt=0)
+    """The stream tells changes at once; profit at the mark price moves in between."""
     orders_interval_s: float = Field(default=30.0, gt=0)
+    """The stream tells changes at once; one that it kept back shows here first."""
     fills_interval_s: float = Field(default=60.0, gt=0)
+    """Where the exchange lists the fills of all symbols at once: one request or two."""
     fills_sweep_interval_s: float = Field(default=3600.0, gt=0)
     """How often each symbol is asked for fills although nothing hints at one."""
     polling_interval_s: float = Field(default=5.0, gt=0)
     """Replaces the four intervals above while the private stream is down."""
     instruments_interval_s: float = Field(default=3600.0, gt=0)
+    """Steps and listings change rarely; a refused symbol makes it look at once."""
     clock_interval_s: float = Field(default=600.0, gt=0)
+    """Exchanges refuse a clock that is seconds off; none drifts that fast."""
     price_polling_interval_s: float = Field(default=2.0, gt=0)
     """REST tickers while the public stream is down."""
 
@@ -41,6 +47,7 @@ class SyncSettings(BaseModel):
     """A fill that REST shows and a connected stream kept back this long proves it deaf."""
 
     stream_retry_max_s: float = Field(default=8.0, gt=0)
+    """Longest wait between two tries at a lost stream; prices are polled meanwhile."""
     probe_interval_max_s: float = Field(default=8.0, gt=0)
     """Longest wait between two tries at a venue that does not answer."""
     failures_until_open: int = Field(default=5, ge=1)
@@ -55,10 +62,11 @@ class SyncSettings(BaseModel):
     history_start: datetime = datetime(2017, 7, 1, tzinfo=UTC)
     """Before the first exchange we serve opened."""
     history_budget_ratio: float = Field(default=0.5, gt=0, le=1)
-    """History is read only while less than this share of the rate budget is used."""
+    """History is read only while less than this share of the address's rate budget is used."""
     order_grace_s: float = Field(default=5.0, ge=0)
     """An order younger than this may be missing from a list that was made before it."""
     order_lookups_per_read: int = Field(default=20, ge=1)
+    """Orders that left the open ones are looked up one by one; the rest waits for the next read."""
 
     candle_refetch_s: float = Field(default=6 * 3600.0, gt=0)
     """How far back a hole in the 1m candles is refilled after a reconnect."""
