@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 import pytest
@@ -128,7 +129,7 @@ async def test_a_stopped_venue_is_stale_at_once_and_recovers_by_itself(
 
         venue.stop(ExchangeUnavailable("connection refused"))
         for kind, account_id in ((SyncKind.BALANCES, ACCOUNT), (SyncKind.PRICES, None)):
-            await eventually(lambda k=kind, a=account_id: _is_stale(sync, k, a), within_s=5)
+            await eventually(partial(_is_stale, sync, kind, account_id), within_s=5)
         assert sync.status(SyncKind.PRICES).stream is StreamState.DOWN
         assert sync.status(SyncKind.BALANCES, ACCOUNT).error_code == "exchange_unavailable"
         assert await balances_of(sync) == {"BTC": Decimal("1.75"), "USDT": Decimal("1000.25")}
@@ -418,9 +419,8 @@ def _now_ticker() -> Ticker:
 
 
 async def test_candles_missed_by_the_stream_are_fetched_once(
-    sqlite_settings: DatabaseSettings, venue: Venue, monkeypatch: pytest.MonkeyPatch
+    sqlite_settings: DatabaseSettings, venue: Venue
 ) -> None:
-    monkeypatch.setattr("alphapulse.pipeline.sync.candles.SETTLE_S", 0.0)
     minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5)
     venue.candles = [
         msgspec.structs.replace(make_candle(), open_time=minute + timedelta(minutes=n))
