@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,8 @@ from alphapulse.cli.options import AsJson
 if TYPE_CHECKING:
     from alphapulse.simulator.settings import SimulatorSettings
     from alphapulse.simulator.simulator import Simulator
+
+Until = Literal["signal", "stdin closes"]
 
 
 def simulate(
@@ -53,7 +56,17 @@ def simulate(
     except (ValidationError, OSError) as error:
         raise ConfigurationInvalid(str(error)) from error
     is_child = settings_from is not None and str(settings_from) == "-"
-    asyncio.run(_serve(settings, as_json=as_json, until="stdin closes" if is_child else "signal"))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        until: Until = "stdin closes" if is_child else "signal"
+        runner.run(_serve(settings, as_json=as_json, until=until))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 def _replay(candles: list[str]) -> dict[str, object]:
@@ -61,9 +74,7 @@ def _replay(candles: list[str]) -> dict[str, object]:
     return {"kind": "candles", "files": files}
 
 
-async def _serve(
-    settings: "SimulatorSettings", *, as_json: bool, until: Literal["signal", "stdin closes"]
-) -> None:
+async def _serve(settings: "SimulatorSettings", *, as_json: bool, until: Until) -> None:
     from alphapulse.cli.signals import stop_asked
     from alphapulse.simulator.simulator import Simulator
 

@@ -71,6 +71,8 @@ class Venue:
         self.fees = Wallet(may_owe=True)
         """What customers paid; below zero where rebates were higher."""
         self._markets: dict[Key, Market] = {}
+        # Those that a driver spoke of: only they have candles, and perpetuals' funding.
+        self._priced: dict[Key, Market] = {}
         self._makers: dict[Key, LiquidityMaker] = {}
         self._accounts: dict[str, Account] = {}
         self._keys: dict[str, ApiKey] = {}
@@ -155,16 +157,18 @@ class Venue:
         """Move the market's middle to ``price``: quotes follow, and trade with whom they meet."""
         self.advance()
         market.reference_price = price
+        self._priced[market.instrument.key] = market
         if market.candles.minute is None:
             market.open_minute(self.clock.now_ms())
         if market.status is not MarketStatus.TRADING:
             return
         maker, book = self._makers[market.instrument.key], market.book
-        bid, ask = maker.withdraw_crossed(book, price)
+        bid, ask = best = maker.withdraw_crossed(book, price)
         self._meet(market, Side.BUY, bid)
         self._meet(market, Side.SELL, ask)
-        quote_usd = self.usd_price(market.instrument.quote) or Decimal(1)
-        maker.quote(book, price, quote_usd, is_replay=market.is_recorded)
+        if maker.must_resize(price):
+            maker.resize(price, self.usd_price(market.instrument.quote) or Decimal(1))
+        maker.quote(book, price, best, is_replay=market.is_recorded)
         self._teller.book(market)
 
     def trade_flow(self, market: Market, side: Side, quantity: Decimal) -> None:
@@ -384,13 +388,13 @@ class Venue:
         self._teller.balances(account, instrument.quote, cause=Cause.FUNDING, delta=amount)
 
     def _close_minute(self, boundary_ms: int) -> None:
-        for market in self._markets.values():
+        for market in self._priced.values():
             for interval, candle in market.candles.close_until(boundary_ms):
                 self._feed.emit(CandleClosed(boundary_ms, market.instrument, interval, candle))
             market.open_minute(boundary_ms)
         if boundary_ms % FUNDING_INTERVAL_MS == 0:
-            for (category, _), market in self._markets.items():
-                if category is Category.LINEAR and market.reference_price is not None:
+            for (category, _), market in self._priced.items():
+                if category is Category.LINEAR:
                     self.settle_funding(market)
 
     def _meet(self, market: Market, side: Side, best_ticks: int) -> None:

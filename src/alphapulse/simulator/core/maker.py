@@ -14,7 +14,7 @@ class MakerSettings:
     """How deep the books are. Shares are of the price."""
 
     levels: int = 25
-    replay_levels: int = 6
+    replay_levels: int = 3
     """Of a market that replays a recording: its prices leap, and all levels with them, maybe
     thousands of times a second."""
     half_spread: Decimal = Decimal("0.00005")
@@ -50,17 +50,28 @@ class LiquidityMaker:
             book.remove(self._quotes[Side.SELL].pop(ticks))
         return bid, ask
 
-    def quote(self, book: Book, mid: Decimal, quote_usd: Decimal, *, is_replay: bool) -> None:
+    def must_resize(self, mid: Decimal) -> bool:
+        """Sizes follow the price, but only when it has gone far: else every level would change."""
+        return not self._priced_at or abs(mid - self._priced_at) * 10 >= self._priced_at
+
+    def resize(self, mid: Decimal, quote_usd: Decimal) -> None:
+        """Let levels be worth the same again, at ``quote_usd`` dollars per unit of quote asset."""
+        self._priced_at = mid
+        units = EXACT.divide(self._settings.level_notional_usd, EXACT.multiply(mid, quote_usd))
+        self._level_lots = max(2, self._instrument.lots(units))
+        self._grids.clear()
+
+    def quote(self, book: Book, mid: Decimal, best: tuple[int, int], *, is_replay: bool) -> None:
         """Rest the ladder around ``mid``; the book must hold nothing it would cross.
 
         Args:
-            quote_usd: US dollars per unit of quote currency, for the size of the levels.
+            best: ticks of the best bid and ask, as `withdraw_crossed` returned them.
             is_replay: fewer levels, as `MakerSettings.replay_levels` says why.
         """
         levels = self._settings.replay_levels if is_replay else self._settings.levels
-        bid, ask = self._best(mid)
+        bid, ask = best
         step = max(1, self._instrument.ticks(EXACT.multiply(mid, self._settings.step)))
-        if self._size(mid, quote_usd) or self._matches_seen != book.match_count:
+        if self._matches_seen != book.match_count:
             self._grids.clear()
         self._matches_seen = book.match_count
         behind = step * (levels - 1)
@@ -85,15 +96,6 @@ class LiquidityMaker:
         )
         bid = max(1, middle - half)
         return bid, max(bid + 1, middle + half)
-
-    def _size(self, mid: Decimal, quote_usd: Decimal) -> bool:
-        """Sizes follow the price, but only when it has gone far: else every level would change."""
-        if self._priced_at and abs(mid - self._priced_at) * 10 < self._priced_at:
-            return False
-        self._priced_at = mid
-        units = EXACT.divide(self._settings.level_notional_usd, EXACT.multiply(mid, quote_usd))
-        self._level_lots = max(2, self._instrument.lots(units))
-        return True
 
     def _rest(self, book: Book, side: Side, best: int, grid: range) -> None:
         quotes = self._quotes[side]

@@ -139,10 +139,12 @@ class _Minute:
 def _track(symbol: str, candles: Sequence[RecordedCandle]) -> Iterator[tuple[int, str, Move]]:
     gaps = [b.open_ms - a.open_ms for a, b in pairwise(candles)]
     minutes = max(1, min(gaps, default=MINUTE_MS) // MINUTE_MS)
+    price: Decimal | None = None
     for candle in candles:
         for minute in _split(candle, minutes):
-            for at_ms, move in _walk(symbol, minute):
+            for at_ms, move in _walk(symbol, minute, price):
                 yield at_ms, symbol, move
+            price = minute.prices[-1]
 
 
 def _split(candle: RecordedCandle, minutes: int) -> Iterator[_Minute]:
@@ -166,19 +168,24 @@ def _split(candle: RecordedCandle, minutes: int) -> Iterator[_Minute]:
         price = targets[-1]
 
 
-def _walk(symbol: str, minute: _Minute) -> Iterator[tuple[int, Move]]:
-    """Moves through one minute; the last one, a millisecond before its end, completes the bar."""
-    count = len(minute.prices)
-    part = EXACT.quantize(EXACT.divide(minute.volume, Decimal(count)), _VOLUME_GRAIN)
-    part = min(part, minute.volume)
+def _walk(symbol: str, minute: _Minute, before: Decimal | None) -> Iterator[tuple[int, Move]]:
+    """Moves through one minute; the last one, a millisecond before its end, completes the bar.
+
+    Where the price stands still there is no move but that.
+    """
+    last = len(minute.prices) - 1
+    ways = enumerate(pairwise((before, *minute.prices)))
+    stops = [index for index, (was, price) in ways if was != price or index == last]
+    part = EXACT.quantize(EXACT.divide(minute.volume, Decimal(len(stops))), _VOLUME_GRAIN)
     volume = quote_volume = Decimal(0)
-    for index, price in enumerate(minute.prices):
-        is_last = index == count - 1
-        traded = minute.volume - volume if is_last else min(part, minute.volume - volume)
+    for index in stops:
+        price = minute.prices[index]
+        left = minute.volume - volume
+        traded = left if index == last else min(part, left)
         volume += traded
         quote_volume = EXACT.add(quote_volume, EXACT.multiply(traded, price))
         so_far = minute.prices[: index + 1]
         bar = Bar(minute.open_ms, so_far[0], max(so_far), min(so_far), price, volume, quote_volume)
         side = Side.BUY if price >= so_far[max(0, index - 1)] else Side.SELL
-        at_ms = minute.open_ms + (MINUTE_MS - 1) * index // (count - 1)
+        at_ms = minute.open_ms + (MINUTE_MS - 1) * index // last
         yield at_ms, Move(symbol, price, ((side, traded),), bar)

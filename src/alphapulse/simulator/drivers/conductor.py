@@ -22,6 +22,9 @@ PULSE_S = 0.1
 # After a pause of the machine the story goes on from where it was instead of catching up.
 LAG_MAX_S = 2.0
 
+# How long steps run before sockets are served, while they need not wait for their time.
+TURN_S = 0.005
+
 Relay = Callable[[RawFrame | DepthSnapshot], None]
 Drained = Callable[[], Awaitable[None]]
 
@@ -57,6 +60,7 @@ class Conductor:
         self._drained = drained
         self._steps: Iterator[Step] = driver.steps()
         self._markets: dict[str, list[tuple[Venue, Market]]] = {}
+        self._turn_ends_s = 0.0
         self._may_go = asyncio.Event()
         self._may_go.set()
         self.is_finished = False
@@ -119,9 +123,13 @@ class Conductor:
 
     async def _make_room(self) -> None:
         """Let sockets be served; market time that is ours to bend waits for those behind."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._turn_ends_s:
+            return
         await asyncio.sleep(0)
         if self._drained is not None and self._market_clock is not None:
             await self._drained()
+        self._turn_ends_s = loop.time() + TURN_S
 
     async def _beat(self) -> None:
         while True:

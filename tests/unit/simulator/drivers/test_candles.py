@@ -87,7 +87,17 @@ def test_price_visits_the_extremes_on_the_way_to_the_close() -> None:
     steps = CandleReplay({"AAA/USDT": [rising, falling]}).steps()
     prices = [int(move.price) for step in steps for move in step.moves]
 
-    assert prices == [10, 8, 15, 12, 12, 13, 6, 7]
+    assert prices == [10, 8, 15, 12, 13, 6, 7]
+
+
+def test_standing_price_moves_once_a_minute_to_complete_it() -> None:
+    flat = RecordedCandle(START_MS, *map(Decimal, (10, 10, 10, 10, 4)))
+    later = RecordedCandle(START_MS + 180_000, *map(Decimal, (10, 10, 10, 10, 5)))
+    steps = CandleReplay({"AAA/USDT": [flat, later]}).steps()
+    moves = [(step.at_ms - START_MS, move) for step in steps for move in step.moves]
+
+    assert [at_ms for at_ms, _ in moves] == [0, *range(59_999, 360_000, 60_000)]
+    assert [sum(q for _, m in moves[:4] for _, q in m.trades), len(moves)] == [4, 7]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
