@@ -335,6 +335,22 @@ async def test_stopped_venue_cuts_everything_and_comes_back(simulator: Simulator
             assert (await socket.subscribe("tickers.BTCUSDT"))["success"]
 
 
+async def test_stopping_passes_over_connections_that_their_clients_closed(
+    simulator: Simulator,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
+    request = f"GET /api.bybit.com{TIME} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    writer.write(request.encode())
+    assert (await reader.read()).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+    simulator.stop_venue("bybit")
+
+    async with plain_bybit(simulator) as client:
+        with pytest.raises(aiohttp.ClientError):
+            await client.public(TIME)
+
+
 async def test_slow_reader_is_disconnected(simulator: Simulator) -> None:
     async with plain_bybit(simulator) as client, client.socket("/v5/public/linear") as socket:
         # Each answer repeats the id; nobody reads them.

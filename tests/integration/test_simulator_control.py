@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from alphapulse.domain.order import Side
+from alphapulse.errors import PortTaken
 from alphapulse.simulator.settings import (
     CandleReplaySettings,
     SimulatedAccountSettings,
@@ -295,3 +296,15 @@ async def test_recorded_candles_are_the_market(tmp_path: Any) -> None:
 
     assert answer["retCode"] == 0
     assert done.average_price > 47_000
+
+
+@pytest.mark.parametrize("name", ["port", "tls_port"])
+async def test_taken_port_is_named(name: str, simulator: Simulator) -> None:
+    settings = QUICK.model_copy(update={name: simulator.port, "history_days": 0})
+
+    with pytest.raises(PortTaken) as raised:
+        async with Simulator.running(settings):
+            pass
+
+    assert raised.value.facts == {"host": "127.0.0.1", "port": simulator.port}
+    assert simulator.accounts

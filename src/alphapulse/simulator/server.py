@@ -6,14 +6,17 @@ the doing of faults.
 """
 
 import asyncio
+import errno
 import random
 import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from aiohttp import web
 
+from alphapulse.errors import PortTaken
 from alphapulse.simulator import faults
 from alphapulse.simulator.faults import FaultScript, Occasion, When
 from alphapulse.simulator.venues.face import Answer, Face, Request
@@ -68,12 +71,21 @@ class SimulatorServer:
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; the port, which is a free one when 0 was asked. Once more with ``tls`` to serve
-        both."""
+        both.
+
+        Raises:
+            PortTaken: somebody else listens there.
+        """
         if self._runner.server is None:
             self._app.router.add_route("*", "/{path:.*}", self._handle)
             await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=tls)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortTaken("somebody else listens there", host=host, port=port) from error
         address: tuple[str, int] = self._runner.addresses[-1]
         return address[1]
 
@@ -273,5 +285,6 @@ def _abort(transport: asyncio.Transport) -> None:
     # Lingering for 0 s turns the close into a reset, which is what a crashed peer sends.
     raw: socket.socket | None = transport.get_extra_info("socket")
     if raw is not None:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with suppress(OSError):  # The client was quicker, and there is nothing left to reset.
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
