@@ -76,13 +76,12 @@ class PriceGenerator:
             yield symbol, self._prices[symbol.partition(":")[0]] * (1 + self._levels[symbol])
 
     def _moving(self) -> set[str]:
-        """Which symbols move this time; busy ones always do."""
+        """Which symbols move this time; busy ones and what others are valued by always do."""
         roll = self._random.random
         moving = {symbol for symbol, coin in COINS.items() if roll() < coin.activity}
         moving |= {f"{s}:USDT" for s in moving}
         moving |= {s for s, (base, _) in CROSSES.items() if base in moving and roll() < 0.5}
-        moving |= {s for s in ANCHORS if roll() < 0.1}
-        return moving
+        return moving | set(ANCHORS)
 
     def _move(self, symbol: str, price: float) -> Move:
         rate = None
@@ -92,7 +91,8 @@ class PriceGenerator:
         return Move(symbol, _decimal(price), self._trades(symbol, price), None, rate)
 
     def _trades(self, symbol: str, price: float) -> tuple[tuple[Side, Decimal], ...]:
-        if self._random.random() < 0.4:
+        # Where the price hardly moves, trades are the only sign of life.
+        if symbol not in ANCHORS and self._random.random() < 0.4:
             return ()
         side = Side.BUY if self._random.random() < 0.5 else Side.SELL
         notional = notional_usd(self._random, self._mood.restless)

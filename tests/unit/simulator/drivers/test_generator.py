@@ -47,6 +47,22 @@ def test_first_step_prices_everything_and_later_ones_what_moves() -> None:
     assert [step.at_ms for step in rest[:2]] == [START_MS + 250, START_MS + 500]
 
 
+def test_what_others_are_valued_by_is_never_silent_for_a_second() -> None:
+    steps = story(7, steps=1_200)
+    for symbol in ("BTC/USDT", "USDC/USDT"):
+        instrument = next(one for one in spot_instruments() if one.unified == symbol)
+        traded_ms = [
+            step.at_ms
+            for step in steps
+            for move in step.moves
+            if move.symbol == symbol and any(instrument.lots(q) for _, q in move.trades)
+        ]
+        moved_ms = [step.at_ms for step in steps if symbol in {m.symbol for m in step.moves}]
+        assert max(b - a for a, b in pairwise(moved_ms)) == 250
+        if symbol == "USDC/USDT":  # its price may stay on one tick for minutes
+            assert max(b - a for a, b in pairwise(traded_ms)) <= 1_000
+
+
 def test_cross_rate_agrees_with_its_legs() -> None:
     prices = {move.symbol: move.price for move in story(7)[0].moves}
 
