@@ -1,6 +1,7 @@
 """`alphapulse simulate`: the simulated exchange alone, for any client that speaks its protocols."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,8 @@ def simulate(
     Clients put the venue's real host first into the path, as in
     http://127.0.0.1:8800/api.binance.com/api/v3/time.
     """
+    # What is loaded now stays for good; `_serve` has it left alone later, too.
+    gc.disable()
     from pydantic import ValidationError
 
     from alphapulse.errors import ConfigurationInvalid
@@ -79,6 +82,8 @@ async def _serve(settings: "SimulatorSettings", *, as_json: bool, until: Until) 
     from alphapulse.simulator.simulator import Simulator
 
     async with Simulator.running(settings) as simulator:
+        gc.freeze()
+        gc.enable()
         _announce(simulator, as_json=as_json)
         # A parent that dies, however it dies, closes our stdin: no simulator outlives its demo.
         await stop_asked(stdin=until == "stdin closes")
