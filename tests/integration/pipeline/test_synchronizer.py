@@ -18,7 +18,7 @@ from alphapulse.domain.events import (
     OrderChanged,
     TickerUpdated,
 )
-from alphapulse.domain.identifiers import AccountId, Symbol
+from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.domain.market import Ticker
 from alphapulse.domain.order import OrderStatus
 from alphapulse.domain.sync import StreamState, SyncKind, SyncState
@@ -416,6 +416,20 @@ async def test_a_silent_stream_is_replaced_by_polling_until_it_speaks_again(
 def _now_ticker() -> Ticker:
     now = datetime.now(UTC)
     return make_ticker(occurred_at=now, received_at=now)
+
+
+async def test_an_exchange_that_is_not_known_any_more_stops_no_other(
+    sqlite_settings: DatabaseSettings, venue: Venue
+) -> None:
+    gone = make_account("account-2", exchange=ExchangeId("mtgox"))
+    async with running_sync(sqlite_settings, ScriptedProvider(venue), make_account(), gone) as sync:
+        await eventually(
+            lambda: sync.status(SyncKind.BALANCES, make_account().id).state is SyncState.OK
+        )
+        status = sync.status(SyncKind.BALANCES, gone.id, gone.exchange)
+        assert status.state is SyncState.ERROR
+        assert status.error_code == "validation_failed"
+        assert status.error_fix
 
 
 async def test_candles_missed_by_the_stream_are_fetched_once(

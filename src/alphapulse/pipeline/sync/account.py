@@ -32,10 +32,13 @@ KEY_CONFIRMATION_S = 1.0
 UPDATES_WAITING = 4096
 
 
+KINDS = (SyncKind.BALANCES, SyncKind.ORDERS, SyncKind.FILLS)
+"""What is read of every account."""
+
+
 def kinds_of(exchange: Exchange) -> tuple[SyncKind, ...]:
     """What is read of an account there."""
-    kinds = (SyncKind.BALANCES, SyncKind.ORDERS, SyncKind.FILLS)
-    return (*kinds, SyncKind.POSITIONS) if exchange.capabilities.positions else kinds
+    return (*KINDS, SyncKind.POSITIONS) if exchange.capabilities.positions else KINDS
 
 
 class AccountSync:

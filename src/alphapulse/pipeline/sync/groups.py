@@ -19,9 +19,10 @@ from alphapulse.errors import (
     AuthenticationFailed,
     Conflict,
     DatabaseError,
+    InvalidInput,
 )
 from alphapulse.exchanges.port import ExchangeProvider
-from alphapulse.pipeline.sync.account import AccountSync, kinds_of
+from alphapulse.pipeline.sync.account import KINDS, AccountSync, kinds_of
 from alphapulse.pipeline.sync.context import CredentialVault, SyncContext
 from alphapulse.pipeline.sync.status import Track
 from alphapulse.pipeline.sync.venue import VenueSync
@@ -109,13 +110,14 @@ class SyncGroups:
             await venue.exchange.close()
 
     def _begin(self, account: Account) -> None:
-        venue = self._open_venue(account.exchange)
+        try:
+            venue = self._open_venue(account.exchange)
+        except InvalidInput as unknown:
+            # An exchange that this version does not know any more keeps no other from starting.
+            _fail(self._tracks(account, KINDS), unknown, SyncState.ERROR, next_in_s=None)
+            return
         venue.holdings_changed()
-        board = self._context.board
-        tracks = {
-            kind: board.track(account.exchange, account.id, kind)
-            for kind in kinds_of(venue.exchange)
-        }
+        tracks = self._tracks(account, kinds_of(venue.exchange))
         if account.state is AccountState.ACTIVE:
             self._supervisor.run(_task(account.id), lambda: self._sync_account(account, tracks))
         elif account.state is AccountState.DISABLED:
@@ -124,6 +126,10 @@ class SyncGroups:
         else:
             for track in tracks.values():
                 track.paused()
+
+    def _tracks(self, account: Account, kinds: Collection[SyncKind]) -> Tracks:
+        board = self._context.board
+        return {kind: board.track(account.exchange, account.id, kind) for kind in kinds}
 
     async def _sync_account(self, account: Account, tracks: Tracks) -> None:
         """Until canceled, or until there is no key to do it with."""

@@ -38,7 +38,14 @@ async def _step(name: str, ask: Step, exchange: Exchange) -> KeyStep:
     try:
         return KeyStep(name, is_ok=True, detail=await ask(exchange))
     except AlphaPulseError as error:
-        return KeyStep(name, is_ok=False, detail=str(error), error_code=error.code, fix=error.fix)
+        detail = _what_went_wrong(error)
+        return KeyStep(name, is_ok=False, detail=detail, error_code=error.code, fix=error.fix)
+
+
+def _what_went_wrong(error: AlphaPulseError) -> str:
+    """Ours and the venue's own words, where it had any."""
+    said = error.facts.get("venue_message")
+    return f'{error.message}; the exchange said "{said}"' if said else error.message
 
 
 async def _reach(exchange: Exchange) -> str:
