@@ -17,6 +17,7 @@ AlphaPulseError
 ├── TooManyRequests              slow down; retry_after_s says how long
 ├── ConfigurationInvalid         a setting is missing or contradicts another
 │   └── PortTaken                somebody else listens there
+├── StartFailed                  the server ended before it was ready
 ├── NotReady                     starting, or nothing is known yet
 │   ├── SetupRequired            no account exists yet
 │   └── NotRunning               no server answers on this data folder
@@ -182,6 +183,13 @@ class PortTaken(ConfigurationInvalid):
 
     code = "port_taken"
     fix = "Stop what listens there, or choose the free port named above with --port."
+
+
+class StartFailed(AlphaPulseError):
+    """The server ended before it was ready."""
+
+    code = "start_failed"
+    fix = "The log names the cause; correct it and start again."
 
 
 class NotReady(AlphaPulseError):

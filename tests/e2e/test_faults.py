@@ -277,16 +277,19 @@ async def test_a_delisted_symbol_keeps_its_last_value_marked_stale(
     monkeypatch.setattr(valuation, "Freshness", lambda: quick)
     async with running_product(sqlite_settings, tmp_path, simulator.url, SYNC) as product:
         await connected(product, simulator, BINANCE)
+
+        async def is_shown(quality: str) -> bool:
+            shown = await product.get("/api/market/prices", symbols="SOL/USDT", exchange="binance")
+            assert shown["items"][0]["quality"] == quality
+            return shown["items"][0]["last"] is not None
+
+        await eventually(lambda: is_shown("live"))
         last = simulator.world.prices("binance")["SOL/USDT"].last
         simulator.world.set_status("binance", "SOL/USDT", MarketStatus.DELISTED)
 
-        async def is_marked() -> bool:
-            shown = await product.get("/api/market/prices", symbols="SOL/USDT", exchange="binance")
-            assert shown["items"][0]["quality"] == "stale"
-            assert abs(Decimal(shown["items"][0]["last"]) / last - 1) < Decimal("0.02")
-            return True
-
-        await eventually(is_marked, within_s=20)
+        await eventually(lambda: is_shown("stale"), within_s=20)
+        prices = await product.get("/api/market/prices", symbols="SOL/USDT", exchange="binance")
+        assert abs(Decimal(prices["items"][0]["last"]) / last - 1) < Decimal("0.02")
         positions = (await product.get("/api/portfolio/positions", asset="SOL"))["items"]
         assert all(position["value"] is not None for position in positions)
         others = await product.get("/api/market/prices", symbols="BTC/USDT")

@@ -74,7 +74,7 @@ def _row(item: dict[str, Any]) -> tuple[object, ...]:
         item["id"],
         item["exchange"] + (" (simulated)" if item["is_simulated"] else ""),
         item["label"],
-        item["status"],
+        item["status"] if item["state"] == "active" else item["state"],
         _rights(item["permissions"]),
         age_since(sync.get("balances", {}).get("last_ok_at")),
         _progress(sync.get("fills", {})),

@@ -1,8 +1,13 @@
 """The `alphapulse` command: its sub-commands, and what happens when one fails."""
 
+import os
 import sys
+import threading
+from collections.abc import Iterable
+from typing import NoReturn
 
 import typer
+from rich.markup import escape
 
 from alphapulse.cli import (
     accounts,
@@ -38,24 +43,36 @@ app.command("simulate")(simulate.simulate)
 app.add_typer(database.app, name="db")
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOT_CONNECTED, EXIT_STOPPED = 1, 2, 3, 130
+THREAD_END_S = 1.0  # one that was told to end needs a moment, not more
 
 
 def main() -> None:
     """Run one command; every failure ends with its code and the next step."""
+    _leave(_run())
+
+
+def _run() -> int:
     try:
         app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except AlphaPulseError as error:
-        talk.print(f"[bold red]{error.code}[/]  {error}", soft_wrap=True)
-        talk.print(f"  → {error.fix}", soft_wrap=True)
-        sys.exit(_exit_code(error))
+        _say(error.code, str(error), error.fix, getattr(error, "flaws", ()))
+        return _exit_code(error)
     except KeyboardInterrupt:
-        sys.exit(EXIT_STOPPED)
+        return EXIT_STOPPED
     except Exception as bug:  # noqa: BLE001 - one of the four edges
-        talk.print(
-            f"[bold red]internal[/]  {type(bug).__name__}: {bug}", soft_wrap=True, markup=True
-        )
-        talk.print("  → This is a bug of AlphaPulse. Please report it with what you ran.")
-        sys.exit(EXIT_FAILED)
+        fix = "This is a bug of AlphaPulse. Please report it with what you ran."
+        _say("internal", f"{type(bug).__name__}: {bug}", fix)
+        return EXIT_FAILED
+    return 0
+
+
+def _say(code: str, message: str, fix: str, flaws: Iterable[tuple[str, str]] = ()) -> None:
+    talk.print(f"[bold red]{code}[/]  {escape(message)}", soft_wrap=True)
+    for flaw, detail in flaws:
+        talk.print(f"  [red]✗[/] {escape(detail)} ({flaw})", soft_wrap=True)
+    talk.print(f"  → {escape(fix)}", soft_wrap=True)
 
 
 def _exit_code(error: AlphaPulseError) -> int:
@@ -64,3 +81,18 @@ def _exit_code(error: AlphaPulseError) -> int:
     if isinstance(error, NotReady | ExchangeUnavailable):
         return EXIT_NOT_CONNECTED
     return EXIT_FAILED
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process, also when one of its threads does not.
+
+    The interpreter waits for every thread, for ever. Whoever left one has raised or logged why.
+    """
+    left = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    for thread in left:
+        thread.join(THREAD_END_S)
+    if any(thread.is_alive() for thread in left):
+        _say("not_stopped", ", ".join(t.name for t in left), "The process was ended all the same.")
+        sys.stdout.flush()
+        os._exit(code or EXIT_FAILED)
+    sys.exit(code)

@@ -18,11 +18,18 @@ TIMEOUT_S = 60.0
 
 
 class RefusedByServer(AlphaPulseError):
-    """The server answered with a problem; its code and advice are shown as they came."""
+    """The server answered with a problem; its code and advice are shown as they came.
+
+    ``flaws`` are what is wrong in detail, as code and words: failed steps of a key's check, fields.
+    """
 
     def __init__(self, problem: dict[str, Any]) -> None:
         super().__init__(str(problem.get("detail") or problem.get("title")))
-        self.problem = problem
+        self.flaws = [
+            (str(flaw["code"]), str(flaw["detail"]))
+            for flaw in problem.get("errors") or ()
+            if flaw["detail"].casefold() not in self.message.casefold()
+        ]
         self.code = str(problem.get("code", "refused"))  # type: ignore[misc]
         self.fix = str(problem.get("fix") or AlphaPulseError.fix)  # type: ignore[misc]
 
@@ -71,14 +78,16 @@ class LocalClient:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             text = answer.read()
-        except OSError as error:
+            data: dict[str, Any] = json.loads(text) if text else {}
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # After a crash somebody else may have the port of the server that is written down.
             raise NotRunning("the server does not answer", url=self.url) from error
         finally:
             connection.close()
-        data = json.loads(text) if text else {}
-        if answer.status >= 400:
+        # A system that is down answers 503 with its status all the same.
+        if answer.status >= 400 and "code" in data:
             raise RefusedByServer(data)
-        return dict(data)
+        return data
 
     def _token(self) -> str:
         from alphapulse.security.tokens import sign_local_token

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from alphapulse.cli.console import out, print_json, talk
 from alphapulse.cli.options import AsJson, DataDir, Demo, data_dir
@@ -32,7 +33,7 @@ def connect(
     The key is asked for without echo. It is sent to your own server only, sealed, and never shown
     again.
     """
-    from alphapulse.cli.client import LocalClient, RefusedByServer
+    from alphapulse.cli.client import LocalClient
 
     client = LocalClient(data_dir(folder, demo=demo))
     body = {
@@ -41,16 +42,12 @@ def connect(
         "allow_withdraw": allow_withdraw,
         **_credentials(key_file),
     }
-    try:
-        answer = client.post("/api/exchange/accounts", body)
-    except RefusedByServer as refusal:
-        print_checks(refusal.problem.get("checks"))
-        raise
+    answer = client.post("/api/exchange/accounts", body)
     if as_json:
         print_json(answer)
         return
     print_checks(answer["checks"])
-    out.print(f"[bold]Connected[/] {answer['account']['label']} as {answer['account']['id']}")
+    out.print(f"\n[bold]Connected[/] {answer['account']['label']} as {answer['account']['id']}")
     talk.print("History is being read in the background.  Next: alphapulse accounts")
 
 
@@ -74,8 +71,10 @@ def _credentials(key_file: Path | None) -> dict[str, str]:
         raise InvalidInput("the key file is not readable JSON", field="key_file") from error
 
 
-def print_checks(checks: Any) -> None:
-    """Each step of a key check on a line."""
-    for step in checks or []:
+def print_checks(steps: list[dict[str, Any]]) -> None:
+    """Each step of a key check on a line; beneath a failed one, what to do."""
+    for step in steps:
         mark = "[green]✓[/]" if step["ok"] else "[red]✗[/]"
-        out.print(f"  {mark} {step['name']:<24} {step.get('detail') or ''}")
+        out.print(f"  {mark} {step['name']:<13} {escape(step['detail'])}", soft_wrap=True)
+        if step["fix"] and not step["ok"]:
+            out.print(f"    → {escape(step['fix'])}", soft_wrap=True)

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from alphapulse.cli.console import out
+from alphapulse.cli.folder import SIMULATOR_FILE
 from alphapulse.cli.options import AsJson, DataDir, data_dir
 from alphapulse.cli.serve import print_ready
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from alphapulse.cli.client import LocalClient
     from alphapulse.cli.folder import RunningServer
 
-SIMULATOR_FILE = "simulator.json"
+SIMULATOR_END_S = 5.0
 
 
 def demo(
@@ -36,8 +37,9 @@ def demo(
     """Run on simulated Binance and Bybit: three accounts, moving prices, no key, no money."""
     started = time.monotonic()
     where = data_dir(folder, demo=True)
+    _require_demo_folder(where)
     if reset:
-        shutil.rmtree(where, ignore_errors=True)
+        _reset(where)
     from alphapulse.cli.client import LocalClient
     from alphapulse.cli.server import run
 
@@ -52,7 +54,7 @@ def demo(
             await asyncio.to_thread(_connect, client, simulated["accounts"])
             _step(as_json, "Accounts", "connected")
             _step(as_json, "API", f"ready in {time.monotonic() - started:.1f} s\n")
-            print_ready(server, setup_code, as_json=as_json)
+            print_ready(server, setup_code, as_json=as_json, simulator=simulated["url"])
             if not as_json:
                 _say_what_next(simulated["url"])
 
@@ -64,12 +66,43 @@ def _step(as_json: bool, name: str, detail: str) -> None:
         out.print(f"  [green]✓[/] {name:<22} {detail}", soft_wrap=True)
 
 
+def _require_demo_folder(folder: Path) -> None:
+    from alphapulse.errors import InvalidInput
+
+    if (folder / "db").exists() and not (folder / SIMULATOR_FILE).exists():
+        raise InvalidInput(
+            "this folder holds your own data; a demo needs another", field="data_dir", value=folder
+        )
+
+
+def _reset(folder: Path) -> None:
+    """Delete what a demo stored here, and nothing else that may lie beside it.
+
+    Raises:
+        Conflict: it runs.
+    """
+    from alphapulse.cli.client import LocalClient
+    from alphapulse.errors import ConfigurationInvalid, Conflict, NotRunning
+    from alphapulse.security.key_file import KEY_FILE_NAME
+
+    with suppress(NotRunning, ConfigurationInvalid):
+        client = LocalClient(folder)
+        client.get("/health/live")
+        raise Conflict("the demo still runs; stop it first", url=client.url)
+    for path in (folder / name for name in ("db", KEY_FILE_NAME, SIMULATOR_FILE)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 @contextmanager
 def _simulated_exchange(folder: Path) -> Iterator[dict[str, Any]]:
     """The simulator in a process of its own, as exchanges are; it ends with its stdin."""
     command = [sys.executable, "-m", "alphapulse", "simulate", "--settings", "-", "--json"]
     with subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl+C is for us: the exchanges end after those who read them
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -79,7 +112,10 @@ def _simulated_exchange(folder: Path) -> Iterator[dict[str, Any]]:
             yield _first_document(process.stdout)
         finally:
             process.stdin.close()
-            process.wait(timeout=10)
+            try:
+                process.wait(SIMULATOR_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def _simulator_settings(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.markup import escape
 
 from alphapulse.cli.console import out, print_json
 from alphapulse.cli.options import AsJson, DataDir, Demo, data_dir
@@ -39,9 +40,9 @@ def doctor(folder: DataDir = None, demo: Demo = False, as_json: AsJson = False) 
     else:
         for finding in findings:
             mark = "[green]✓[/]" if finding.ok else "[red]✗[/]"
-            out.print(f"{mark} {finding.name:<22} {finding.detail}", soft_wrap=True)
+            out.print(f"{mark} {finding.name:<20}  {escape(finding.detail)}", soft_wrap=True)
             if finding.fix and not finding.ok:
-                out.print(f"    → {finding.fix}", soft_wrap=True)
+                out.print(f"  → {escape(finding.fix)}", soft_wrap=True)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
@@ -101,26 +102,45 @@ def _server(folder: Path) -> Iterator[Finding]:
         f"{status['status']} at {client.url}, version {status['version']}",
         "The lines below say what is wrong.",
     )
-    database = status["database"]
-    yield Finding(
+    for part in status["components"]:
+        if part["status"] != "ok":
+            yield Finding(part["name"], ok=False, detail=part["detail"] or part["status"])
+    if status["database"] is not None:
+        yield _schema(status["database"])
+        accounts = client.get("/api/exchange/accounts", {"limit": "500"})["items"]
+        yield from _exchanges(status, {item["id"]: item["label"] for item in accounts})
+    for incident in status["incidents"]:
+        yield Finding("Alert", ok=False, detail=incident["cause"], fix=incident["fix"])
+
+
+def _schema(database: dict[str, Any]) -> Finding:
+    return Finding(
         "Database",
         database["schema"] == database["expected_schema"],
-        f"{database['engine']}, schema {database['schema']}, {database['latency_ms']} ms",
+        f"{database['engine']}, schema {database['schema']}, {database['latency_ms']:.0f} ms",
         "alphapulse db upgrade",
     )
-    for exchange in status["exchanges"]:
-        yield _exchange(exchange)
-    for incident in status["incidents"]:
-        yield Finding(str(incident["id"]), ok=False, detail=incident["cause"], fix=incident["fix"])
 
 
-def _exchange(exchange: dict[str, Any]) -> Finding:
-    error = exchange["error"] or {}
-    offset = exchange.get("clock_offset_ms")
-    detail = f"{exchange['status']}, stream {exchange['stream']}"
-    if offset is not None:
-        detail += f", clock {offset:+d} ms"
-    if error:
-        detail += f": {error.get('class')} {error.get('message') or ''}"
-    name = f"{exchange['id']} {exchange['account'] or 'prices'}"
-    return Finding(name, exchange["status"] == "ok", detail, error.get("fix"))
+def _exchanges(status: dict[str, Any], labels: dict[str, str]) -> Iterator[Finding]:
+    """One line for the prices of each exchange and one for each account."""
+    parts: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    for line in status["exchanges"]:
+        parts.setdefault((line["id"], line["account"]), []).append(line)
+    for (exchange, account), lines in sorted(parts.items(), key=str):
+        name = labels.get(account, account) if account else f"{exchange} prices"
+        offset_ms = status["clock"]["offset_ms"].get(exchange)
+        clock = "" if account or offset_ms is None else f", clock {offset_ms:+d} ms"
+        yield _part(name, lines, clock)
+
+
+def _part(name: str, lines: list[dict[str, Any]], clock: str) -> Finding:
+    if all(line["status"] == "paused" for line in lines):
+        return Finding(name, ok=True, detail="paused")
+    wrong = next((line for line in lines if line["status"] != "ok"), None)
+    if wrong is None:
+        kinds = ", ".join(f"{line['kind']} {line['status']}" for line in lines)
+        return Finding(name, ok=True, detail=f"{kinds}, stream {lines[0]['stream']}{clock}")
+    error = wrong["error"] or {"class": "late", "message": "nothing was read in time", "fix": None}
+    what = f"{wrong['kind']} {wrong['status']}: {error['class']}, {error['message']}"
+    return Finding(name, ok=False, detail=what, fix=error["fix"])

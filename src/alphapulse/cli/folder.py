@@ -1,10 +1,16 @@
 """Where a running server leaves its address for the commands on the same machine."""
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from alphapulse.errors import NotRunning
+
+SERVER_FILE = "server.json"
+SIMULATOR_FILE = "simulator.json"
+"""What a demo's exchanges are; only the data folder of a demo has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +24,14 @@ class RunningServer:
 
 def announce(folder: Path, server: RunningServer) -> None:
     """Say where the server listens."""
-    (folder / "server.json").write_text(json.dumps(asdict(server)))
+    (folder / SERVER_FILE).write_text(json.dumps(asdict(server)))
 
 
 def withdraw(folder: Path) -> None:
-    """Forget it."""
-    (folder / "server.json").unlink(missing_ok=True)
+    """Forget it; another server's announcement is left alone."""
+    with suppress(NotRunning):
+        if running_server(folder).pid == os.getpid():
+            (folder / SERVER_FILE).unlink(missing_ok=True)
 
 
 def running_server(folder: Path) -> RunningServer:
@@ -33,6 +41,6 @@ def running_server(folder: Path) -> RunningServer:
         NotRunning: none has announced itself here.
     """
     try:
-        return RunningServer(**json.loads((folder / "server.json").read_text()))
+        return RunningServer(**json.loads((folder / SERVER_FILE).read_text()))
     except (OSError, ValueError, TypeError):
         raise NotRunning("no AlphaPulse runs on this data folder", folder=str(folder)) from None

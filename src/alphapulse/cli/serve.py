@@ -1,10 +1,13 @@
 """`alphapulse serve`: run it on your own data."""
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alphapulse.cli.console import out, print_json
+from alphapulse.cli.folder import SIMULATOR_FILE
 from alphapulse.cli.options import AsJson, DataDir, data_dir
 
 if TYPE_CHECKING:
@@ -26,14 +29,28 @@ def serve(
     from alphapulse.cli.server import run
 
     where = data_dir(folder)
+    if simulator is None:
+        _require_own_data(where)
     listen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
 
     async def say(server: "RunningServer", setup_code: str | None) -> None:
-        print_ready(server, setup_code, as_json=as_json)
+        print_ready(server, setup_code, as_json=as_json, simulator=simulator)
         if not as_json:
             out.print(f"  Data       {where}\n  Stop       Ctrl+C", soft_wrap=True)
 
     run(where, say, api=listen, exchanges={"simulator_url": simulator} if simulator else None)
+
+
+def _require_own_data(folder: Path) -> None:
+    """A demo's keys mean nothing to a real exchange."""
+    from alphapulse.errors import InvalidInput
+
+    if (folder / SIMULATOR_FILE).exists():
+        raise InvalidInput(
+            "this folder holds a demo; use `alphapulse demo`, or another folder for your own data",
+            field="data_dir",
+            value=folder,
+        )
 
 
 def setup_link(url: str, code: str) -> str:
@@ -41,11 +58,15 @@ def setup_link(url: str, code: str) -> str:
     return f"{url}/setup#k={code}"
 
 
-def print_ready(server: "RunningServer", setup_code: str | None, *, as_json: bool) -> None:
+def print_ready(
+    server: "RunningServer", setup_code: str | None, *, as_json: bool, simulator: str | None
+) -> None:
     """The address, and the way in while nobody has a login yet."""
     link = setup_link(server.url, setup_code) if setup_code else None
     if as_json:
-        print_json({"url": server.url, "pid": server.pid, "setup_link": link})
+        said = {"url": server.url, "pid": server.pid, "setup_link": link, "simulator": simulator}
+        print_json(said)
+        sys.stdout.flush()
         return
     if link:
         out.print("  Open to create your admin login (one use, 15 minutes):")

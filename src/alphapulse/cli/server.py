@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from alphapulse.cli.folder import RunningServer, announce, withdraw
 from alphapulse.cli.signals import stop_asked
-from alphapulse.errors import NotReady, PortTaken
+from alphapulse.errors import PortTaken, StartFailed
 
 if TYPE_CHECKING:
     from alphapulse.config import Settings
@@ -68,7 +68,7 @@ async def _serve(settings: "Settings", listener: socket.socket, say: Say) -> Non
         waited_for |= {serving, stop}
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
-            raise NotReady("the server did not start; the log above says why")
+            raise StartFailed("the server did not start", log=str(settings.logging.file))
         if ready.done():
             gc.freeze()
             gc.enable()

@@ -101,8 +101,8 @@ class ExchangeFactory:
     def _require_known(self, exchange: ExchangeId) -> None:
         names = loading.known_exchanges()
         if exchange not in names:
-            close = " or ".join(difflib.get_close_matches(exchange, names, n=3))
-            hint = f"; did you mean {close}?" if close else ""
+            close = ", ".join(difflib.get_close_matches(exchange, names, n=3))
+            hint = f"; close to it: {close}" if close else ""
             raise InvalidInput(f"no such exchange{hint}", field="exchange", value=exchange)
 
 

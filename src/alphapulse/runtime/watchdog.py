@@ -10,7 +10,7 @@ from loguru import logger
 
 from alphapulse.runtime.heartbeat import Heartbeat
 
-BLOCKED_S = 0.25  # a user notices
+BLOCKED_S = 0.25  # a user notices; for the log, as the first import of CCXT takes longer
 STUCK_S = 5.0  # it will hardly come back; health is down from here on
 LOOK_EVERY_S = 0.05
 STACK_FRAMES = 12  # enough to pass from the loop's own frames into ours
@@ -60,7 +60,7 @@ class _Watch:
         log = logger.bind(loop=self._heartbeat.name, blocked_s=round(max(now_s, before_s), 3))
         if before_s < BLOCKED_S <= now_s:
             stack = stack_of(self._heartbeat.thread_id)
-            log.bind(stack=stack).warning("event loop blocked")
+            log.bind(stack=stack).info("event loop blocked")
         elif before_s < STUCK_S <= now_s:
             stack = stack_of(self._heartbeat.thread_id)
             log.bind(stack=stack).error("event loop stuck")

@@ -39,7 +39,7 @@ def test_a_misspelt_exchange_is_refused_with_what_was_meant(factory: ExchangeFac
         factory.open(ExchangeId("binnance"), ME, None)
 
     assert caught.value.facts["field"] == "exchange"
-    assert "did you mean binance" in caught.value.message
+    assert "close to it: binance" in caught.value.message
 
 
 @pytest.mark.parametrize(

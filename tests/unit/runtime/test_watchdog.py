@@ -42,7 +42,7 @@ async def test_a_blocked_loop_is_reported_once_with_its_stack_and_once_when_it_m
         await asyncio.sleep(0.25)
 
     blocked, moves = said
-    assert (blocked["level"], blocked["loop"]) == ("WARNING", "main")
+    assert (blocked["level"], blocked["loop"]) == ("INFO", "main")
     assert "the_blocking_line" in str(blocked["stack"])
     assert moves["level"] == "INFO"
     assert float(str(moves["blocked_s"])) >= 0.25
@@ -57,7 +57,7 @@ async def test_a_loop_that_stays_stuck_is_an_error(
     with heartbeat.beating(), watching([heartbeat]):
         the_blocking_line(0.5)
 
-    assert [entry["level"] for entry in said][:2] == ["WARNING", "ERROR"]
+    assert [entry["level"] for entry in said][:2] == ["INFO", "ERROR"]
 
 
 async def test_a_loop_that_turns_is_left_alone(said: list[dict[str, object]]) -> None:
