@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help setup fmt lint types unit property contract integration api faults test bench docs docs-check lock demo serve simulate check clean
+.PHONY: help setup fmt lint types unit property contract integration api faults test replay bench docs docs-check lock demo serve simulate check clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ unit property contract integration api faults: ## one folder of tests
 
 test: ## every test, on both databases
 	./run test -n 2
+
+replay: ## the recorded markets, whole, through the whole path (minutes)
+	$(BIN)/pytest -q tests/e2e/test_replay.py -m replay --durations=5
 
 bench: ## every measurement, both sides in one run (slow)
 	$(BIN)/python -m bench
