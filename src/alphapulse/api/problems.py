@@ -211,7 +211,7 @@ def _field_errors(error: errors.AlphaPulseError) -> tuple[FieldError, ...]:
                 pointer="/api_key",
                 location="body",
                 code=step.error_code or error.code,
-                detail=" ".join(filter(None, (f"{step.name}: {step.detail}.", step.fix))),
+                detail=f"{step.name}: {step.detail}" + (f". {step.fix}" if step.fix else ""),
             )
             for step in check.steps
             if not step.is_ok
