@@ -1,6 +1,7 @@
 """`alphapulse demo`: AlphaPulse on simulated exchanges, with nothing to prepare."""
 
 import asyncio
+import importlib
 import json
 import secrets
 import shutil
@@ -31,6 +32,10 @@ def demo(
     reset: Annotated[
         bool, typer.Option("--reset", help="Start over with fresh demo data.")
     ] = False,
+    database: Annotated[
+        str | None,
+        typer.Option(help="An empty database of its own. [default: SQLite in the data folder]"),
+    ] = None,
     folder: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -58,7 +63,9 @@ def demo(
             if not as_json:
                 _say_what_next(simulated["url"])
 
-        run(where, say, mode="demo", api={"port": port}, exchanges=reach)
+        # Said here, so that no address in the environment leads a demo to real accounts.
+        store = {"url": database or f"sqlite:///{where / 'db'}"}
+        run(where, say, mode="demo", api={"port": port}, exchanges=reach, database=store)
 
 
 def _step(as_json: bool, name: str, detail: str) -> None:
@@ -109,6 +116,8 @@ def _simulated_exchange(folder: Path) -> Iterator[dict[str, Any]]:
         process.stdin.write(json.dumps(_simulator_settings(folder)) + "\n")
         process.stdin.flush()
         try:
+            # Our own half of the start goes on beside it.
+            importlib.import_module("alphapulse.main")
             yield _first_document(process.stdout)
         finally:
             process.stdin.close()

@@ -57,6 +57,10 @@ class ExchangeFactory:
         named = _NAMED.get(exchange)
         return generic.capabilities(exchange) if named is None else named[1]
 
+    def is_simulated(self, exchange: ExchangeId) -> bool:
+        """Whether another address stands in for the venue's own."""
+        return self._settings.endpoint(exchange) is not None
+
     def open(
         self, exchange: ExchangeId, account_id: AccountId | None, credentials: Credentials | None
     ) -> Exchange:

@@ -192,6 +192,10 @@ class Exchange(Protocol):
 class ExchangeProvider(Protocol):
     """What makes exchanges; the factory."""
 
+    def is_simulated(self, exchange: ExchangeId) -> bool:
+        """Whether what is opened there is a simulated venue, and not the real one."""
+        ...
+
     def open(
         self, exchange: ExchangeId, account_id: AccountId | None, credentials: Credentials | None
     ) -> Exchange: ...

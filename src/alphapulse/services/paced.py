@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from alphapulse.domain.clock import Clock
-from alphapulse.services.live_state import LiveState
 
 REMAKE_S = 0.05
 """Prices that move within this time show together; whatever else changed shows at once."""
@@ -19,6 +18,16 @@ KEYS_MAX = 100
 T = TypeVar("T")
 
 
+class Revised(Protocol):
+    """Something that counts its changes, as `LiveState` does."""
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def facts_revision(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Made(Generic[T]):
     value: T
@@ -30,7 +39,7 @@ class _Made(Generic[T]):
 class Paced(Generic[T]):
     """Values made of the live state, one per key; the same object until something changed."""
 
-    def __init__(self, live: LiveState, clock: Clock) -> None:
+    def __init__(self, live: Revised, clock: Clock) -> None:
         self._live = live
         self._clock = clock
         self._kept: dict[Hashable, _Made[T]] = {}

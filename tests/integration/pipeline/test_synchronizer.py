@@ -432,6 +432,19 @@ async def test_an_exchange_that_is_not_known_any_more_stops_no_other(
         assert status.error_fix
 
 
+async def test_a_real_exchange_never_sees_the_key_of_a_simulated_account(
+    sqlite_settings: DatabaseSettings, venue: Venue
+) -> None:
+    provider = ScriptedProvider(venue)
+    provider.is_world_simulated = False
+    async with running_sync(sqlite_settings, provider, make_account()) as sync:
+        await eventually(
+            lambda: sync.status(SyncKind.BALANCES, make_account().id).state is SyncState.ERROR
+        )
+        assert sync.status(SyncKind.BALANCES, make_account().id).error_code == "config_invalid"
+        assert venue.opened == 0
+
+
 async def test_candles_missed_by_the_stream_are_fetched_once(
     sqlite_settings: DatabaseSettings, venue: Venue
 ) -> None:

@@ -17,6 +17,7 @@ from alphapulse.domain.sync import SyncKind, SyncState
 from alphapulse.errors import (
     AlphaPulseError,
     AuthenticationFailed,
+    ConfigurationInvalid,
     Conflict,
     DatabaseError,
     InvalidInput,
@@ -111,10 +112,11 @@ class SyncGroups:
 
     def _begin(self, account: Account) -> None:
         try:
+            self._require_same_world(account)
             venue = self._open_venue(account.exchange)
-        except InvalidInput as unknown:
-            # An exchange that this version does not know any more keeps no other from starting.
-            _fail(self._tracks(account, KINDS), unknown, SyncState.ERROR, next_in_s=None)
+        except (ConfigurationInvalid, InvalidInput) as unusable:
+            # One account that cannot be read here keeps no other from starting.
+            _fail(self._tracks(account, KINDS), unusable, SyncState.ERROR, next_in_s=None)
             return
         venue.holdings_changed()
         tracks = self._tracks(account, kinds_of(venue.exchange))
@@ -126,6 +128,15 @@ class SyncGroups:
         else:
             for track in tracks.values():
                 track.paused()
+
+    def _require_same_world(self, account: Account) -> None:
+        """Real keys go to no simulator, and nothing simulated is looked for at a real venue."""
+        if account.is_simulated != self._provider.is_simulated(account.exchange):
+            raise ConfigurationInvalid(
+                "a simulated account and a real exchange do not go together, nor the reverse",
+                exchange=account.exchange,
+                account=account.id,
+            )
 
     def _tracks(self, account: Account, kinds: Collection[SyncKind]) -> Tracks:
         board = self._context.board
