@@ -2,6 +2,8 @@
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -9,10 +11,12 @@ from fastapi.routing import iter_route_contexts
 
 from alphapulse.api.problems import registry
 from alphapulse.api.settings import ApiSettings
+from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.identifiers import UserId
 from alphapulse.domain.user import Role, User
+from alphapulse.observability.health import ComponentHealth
 from alphapulse.security.scopes import Scope, scopes_of
-from tests.fixtures.api import serve_api
+from tests.fixtures.api import RunningApi, body, serve_api
 
 PUBLIC = {
     "/api/user/setup",
@@ -24,12 +28,8 @@ PUBLIC = {
 }
 
 
-async def body(answer, status=200):
-    assert answer.status == status, await answer.text()
-    return json.loads(await answer.text())
-
-
-async def operations(api):
+async def operations(api: RunningApi) -> list[tuple[str, str, dict[str, Any]]]:
+    """Verb, path and description of each operation in the document."""
     document = await body(await api.get("/api/openapi.json"))
     return [
         (verb.upper(), path, operation)
@@ -38,20 +38,20 @@ async def operations(api):
     ]
 
 
-def scopes_in(operation):
+def scopes_in(operation: dict[str, Any]) -> set[str]:
     return {
         scope for way in operation.get("security", []) for each in way.values() for scope in each
     }
 
 
-async def test_every_route_declares_its_scope(api):
+async def test_every_route_declares_its_scope(api: RunningApi) -> None:
     for _, path, operation in await operations(api):
         scopes = scopes_in(operation)
         assert bool(scopes) != (path in PUBLIC), path
         assert scopes <= {scope.value for scope in Scope}
 
 
-async def test_every_route_is_in_the_document(api):
+async def test_every_route_is_in_the_document(api: RunningApi) -> None:
     app = api.app
     served = {
         (verb, route.path)
@@ -64,7 +64,7 @@ async def test_every_route_is_in_the_document(api):
     assert served - documented == {("GET", "/api/openapi.json"), ("GET", "/api/asyncapi.json")}
 
 
-async def test_without_a_credential_only_public_routes_answer(api):
+async def test_without_a_credential_only_public_routes_answer(api: RunningApi) -> None:
     api.token = ""
     for verb, path, _ in await operations(api):
         answer = await api.request(verb, re.sub(r"{\w+}", "x", path), json={})
@@ -72,7 +72,9 @@ async def test_without_a_credential_only_public_routes_answer(api):
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_a_role_reaches_what_its_scopes_allow_and_nothing_else(api, role):
+async def test_a_role_reaches_what_its_scopes_allow_and_nothing_else(
+    api: RunningApi, role: Role
+) -> None:
     users, now = api.services.users, api.clock.now()
     user = User(UserId(f"u-{role}"), role.value, role, "USD", "UTC", 1, False, now, None)
     async with users._database.begin() as unit:
@@ -89,7 +91,7 @@ async def test_a_role_reaches_what_its_scopes_allow_and_nothing_else(api, role):
             assert (await body(answer, 403))["code"] == "missing_scope"
 
 
-async def test_another_users_account_does_not_exist(api):
+async def test_another_users_account_does_not_exist(api: RunningApi) -> None:
     owner = api.services.users.verify_token(api.token).user_id
     mine = await api.add_account("mine", owner=owner)
     users, now = api.services.users, api.clock.now()
@@ -111,7 +113,7 @@ async def test_another_users_account_does_not_exist(api):
         assert (await api.request(verb, path)).status == 404, path
 
 
-async def test_unknown_paths_and_verbs_are_problems(api):
+async def test_unknown_paths_and_verbs_are_problems(api: RunningApi) -> None:
     missing = await api.get("/api/nothing/here")
     wrong = await api.request("DELETE", "/api/exchange/accounts")
 
@@ -134,7 +136,9 @@ async def test_unknown_paths_and_verbs_are_problems(api):
         (b" " * 1_000_001, "application/json", 413, "body_too_large"),
     ],
 )
-async def test_a_body_that_is_not_right_is_a_problem(api, sent, kind, status, code):
+async def test_a_body_that_is_not_right_is_a_problem(
+    api: RunningApi, sent: bytes, kind: str, status: int, code: str
+) -> None:
     answer = await api.client.post(
         f"{api.url}/api/user/login", data=sent, headers={"Content-Type": kind}
     )
@@ -142,7 +146,7 @@ async def test_a_body_that_is_not_right_is_a_problem(api, sent, kind, status, co
     assert (await body(answer, status))["code"] == code
 
 
-async def test_a_field_error_points_at_the_field(api):
+async def test_a_field_error_points_at_the_field(api: RunningApi) -> None:
     answer = await api.post("/api/exchange/accounts", {"exchange": "binance", "label": ""})
 
     problem = await body(answer, 422)
@@ -153,15 +157,17 @@ async def test_a_field_error_points_at_the_field(api):
     }
 
 
-async def test_a_parameter_nobody_knows_is_refused(api):
+async def test_a_parameter_nobody_knows_is_refused(api: RunningApi) -> None:
     problem = await body(await api.get("/api/exchange/orders?colour=red"), 422)
 
     assert problem["errors"][0]["pointer"] == "/colour"
     assert problem["errors"][0]["location"] == "query"
 
 
-async def test_a_bug_says_nothing_of_itself(api, monkeypatch):
-    def burst(*_):
+async def test_a_bug_says_nothing_of_itself(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def burst(*_: object) -> None:
         raise RuntimeError("secret path /root/.ssh")
 
     monkeypatch.setattr(api.services.portfolio, "snapshot", burst)
@@ -174,7 +180,7 @@ async def test_a_bug_says_nothing_of_itself(api, monkeypatch):
     assert answer.headers["X-Request-ID"] == problem["request_id"]
 
 
-async def test_the_id_of_a_request_is_taken_over_when_it_is_harmless(api):
+async def test_the_id_of_a_request_is_taken_over_when_it_is_harmless(api: RunningApi) -> None:
     for given, kept in (("my-id.1", True), ("x" * 65, False), ('"><script>', False)):
         for path in ("/api/portfolio/summary", "/api/user/profile", "/api/nothing"):
             answer = await api.get(path, headers={"X-Request-ID": given})
@@ -184,7 +190,7 @@ async def test_the_id_of_a_request_is_taken_over_when_it_is_harmless(api):
             assert (shown == given) == kept
 
 
-async def test_every_answer_has_the_security_headers(api):
+async def test_every_answer_has_the_security_headers(api: RunningApi) -> None:
     for path in ("/api/portfolio/summary", "/api/user/profile", "/api/nothing", "/health/live"):
         headers = (await api.get(path)).headers
         assert headers["Cache-Control"] == "no-store"
@@ -194,13 +200,15 @@ async def test_every_answer_has_the_security_headers(api):
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example"])
-async def test_a_foreign_name_is_not_answered(api, host):
+async def test_a_foreign_name_is_not_answered(api: RunningApi, host: str) -> None:
     for path in ("/api/portfolio/summary", "/api/user/profile", "/health/live"):
         answer = await api.get(path, headers={"Host": host})
         assert (await body(answer, 421))["code"] == "host_not_allowed"
 
 
-async def test_too_many_requests_are_told_when_to_come_back(sqlite_settings, tmp_path):
+async def test_too_many_requests_are_told_when_to_come_back(
+    sqlite_settings: DatabaseSettings, tmp_path: Path
+) -> None:
     settings = ApiSettings(port=0, requests_per_minute=20)
     async with serve_api(sqlite_settings, tmp_path, settings) as api:
         await api.set_up()
@@ -210,13 +218,13 @@ async def test_too_many_requests_are_told_when_to_come_back(sqlite_settings, tmp
             assert int(answers[-1].headers["Retry-After"]) >= 1
 
 
-async def test_the_document_promises_problems_and_nothing_stock(api):
+async def test_the_document_promises_problems_and_nothing_stock(api: RunningApi) -> None:
     document = await body(await api.get("/api/openapi.json"))
 
     assert "HTTPValidationError" not in document["components"]["schemas"]
     codes = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     assert codes == list(registry())
-    seen = set()
+    seen: set[str] = set()
     for verb, path, operation in await operations(api):
         assert re.fullmatch(r"[a-z]+(_[a-z]+)+", operation["operationId"]), path
         assert operation["operationId"] not in seen
@@ -229,7 +237,7 @@ async def test_the_document_promises_problems_and_nothing_stock(api):
                 assert kinds == {"application/problem+json"}, (verb, path, status)
 
 
-async def test_decimals_are_strings_in_the_document(api):
+async def test_decimals_are_strings_in_the_document(api: RunningApi) -> None:
     document = await body(await api.get("/api/openapi.json"))
 
     value = document["components"]["schemas"]["PriceView"]["properties"]["value"]
@@ -238,16 +246,14 @@ async def test_decimals_are_strings_in_the_document(api):
     assert not re.compile(value["pattern"]).match("1E-8")
 
 
-async def test_health_answers_without_a_login(api):
+async def test_health_answers_without_a_login(api: RunningApi) -> None:
     async with aiohttp.ClientSession() as nobody:
         for path in ("/health/live", "/health/ready", "/api/system/version"):
             async with nobody.get(api.url + path) as answer:
                 assert answer.status == 200
 
 
-async def test_readiness_says_what_is_down(api):
-    from alphapulse.observability.health import ComponentHealth
-
+async def test_readiness_says_what_is_down(api: RunningApi) -> None:
     api.health.register("disk", lambda: ComponentHealth("disk", "down", "full"))
 
     ready = await body(await api.get("/health/ready"), 503)

@@ -6,9 +6,10 @@ from decimal import Decimal, localcontext
 import pytest
 
 from alphapulse.domain.events import PositionsChanged, SyncStatusChanged
-from alphapulse.domain.identifiers import Symbol
+from alphapulse.domain.identifiers import AccountId, Symbol
 from alphapulse.domain.position import Position, PositionSide
 from alphapulse.domain.sync import SyncState
+from tests.fixtures.api import RunningApi, body
 
 HOT = (
     "/api/portfolio/summary",
@@ -19,7 +20,7 @@ HOT = (
 
 
 @pytest.fixture
-async def rich(api):
+async def rich(api: RunningApi) -> RunningApi:
     """Two accounts, three priced assets, one that nobody prices."""
     await api.price("BTC/USDT", "64000.1", index_price_usd=Decimal("63990.05"))
     await api.price("ETH/BTC", "0.03731")
@@ -28,12 +29,7 @@ async def rich(api):
     return api
 
 
-async def body(answer, status=200):
-    assert answer.status == status, await answer.text()
-    return json.loads(await answer.text())
-
-
-async def test_the_total_is_the_sum_of_what_positions_show(rich):
+async def test_the_total_is_the_sum_of_what_positions_show(rich: RunningApi) -> None:
     summary = await body(await rich.get("/api/portfolio/summary"))
     positions = await body(await rich.get("/api/portfolio/positions"))
 
@@ -48,7 +44,7 @@ async def test_the_total_is_the_sum_of_what_positions_show(rich):
     assert Decimal(summary["total_value"]) == recomputed
 
 
-async def test_values_come_in_the_users_currency_by_a_path_that_is_named(rich):
+async def test_values_come_in_the_users_currency_by_a_path_that_is_named(rich: RunningApi) -> None:
     positions = await body(await rich.get("/api/portfolio/positions"))
 
     prices = {line["asset"]: line["price"] for line in positions["items"] if line["price"]}
@@ -59,13 +55,13 @@ async def test_values_come_in_the_users_currency_by_a_path_that_is_named(rich):
     assert Decimal(prices["USDT"]["value"]) != 1
 
 
-async def test_another_currency_is_one_parameter_away(rich):
+async def test_another_currency_is_one_parameter_away(rich: RunningApi) -> None:
     summary = await body(await rich.get("/api/portfolio/summary?currency=btc"))
 
     assert summary["meta"]["currency"] == "BTC"
 
 
-async def test_what_has_no_price_is_listed_and_counts_as_nothing(rich):
+async def test_what_has_no_price_is_listed_and_counts_as_nothing(rich: RunningApi) -> None:
     summary = await body(await rich.get("/api/portfolio/summary"))
     positions = await body(await rich.get("/api/portfolio/positions?asset=XYZ"))
 
@@ -77,7 +73,7 @@ async def test_what_has_no_price_is_listed_and_counts_as_nothing(rich):
     assert (line["price"], line["value"], line["weight"]) == (None, None, None)
 
 
-async def test_fields_that_nothing_computes_yet_are_null_and_named_once(rich):
+async def test_fields_that_nothing_computes_yet_are_null_and_named_once(rich: RunningApi) -> None:
     summary = await body(await rich.get("/api/portfolio/summary"))
 
     (warning,) = [w for w in summary["meta"]["warnings"] if w["code"] == "not_available_yet"]
@@ -85,9 +81,9 @@ async def test_fields_that_nothing_computes_yet_are_null_and_named_once(rich):
     assert all(summary[field] is None for field in warning["subject"])
 
 
-async def test_an_account_that_cannot_be_read_keeps_its_value_and_says_so(rich):
+async def test_an_account_that_cannot_be_read_keeps_its_value_and_says_so(rich: RunningApi) -> None:
     before = await body(await rich.get("/api/portfolio/summary"))
-    account = rich.services.live.accounts["binance-main"]
+    account = rich.services.live.accounts[AccountId("binance-main")]
     status = rich.status_of(
         account, SyncState.STALE, error_code="exchange_unavailable", error_message="no answer"
     )
@@ -102,7 +98,7 @@ async def test_an_account_that_cannot_be_read_keeps_its_value_and_says_so(rich):
     assert line["as_of"] is not None
 
 
-async def test_before_anything_was_read_there_is_no_total(api):
+async def test_before_anything_was_read_there_is_no_total(api: RunningApi) -> None:
     account = await api.add_account("main", BTC="1")
     await api.publish(SyncStatusChanged(api.status_of(account, SyncState.PENDING)))
 
@@ -111,14 +107,14 @@ async def test_before_anything_was_read_there_is_no_total(api):
     assert problem["code"] == "not_ready"
 
 
-async def test_without_accounts_the_portfolio_is_empty_and_complete(api):
+async def test_without_accounts_the_portfolio_is_empty_and_complete(api: RunningApi) -> None:
     summary = await body(await api.get("/api/portfolio/summary"))
 
     assert (summary["total_value"], summary["meta"]["complete"]) == ("0", True)
 
 
-async def test_a_perpetual_adds_its_profit_at_the_live_mark(rich):
-    account, now = rich.services.live.accounts["binance-main"], rich.clock.now()
+async def test_a_perpetual_adds_its_profit_at_the_live_mark(rich: RunningApi) -> None:
+    account, now = rich.services.live.accounts[AccountId("binance-main")], rich.clock.now()
     position = Position(
         account_id=account.id,
         exchange=account.exchange,
@@ -151,7 +147,7 @@ async def test_a_perpetual_adds_its_profit_at_the_live_mark(rich):
 
 
 @pytest.mark.parametrize("path", HOT)
-async def test_the_fast_path_and_the_route_answer_the_same(rich, path):
+async def test_the_fast_path_and_the_route_answer_the_same(rich: RunningApi, path: str) -> None:
     fast = await body(await rich.get(path))
     slow = await body(await rich.get(f"{path}?limit=100" if path in HOT[1::2] else f"{path}?"))
     through_the_route = await body(await rich.get(_with_a_parameter(path)))
@@ -161,8 +157,9 @@ async def test_the_fast_path_and_the_route_answer_the_same(rich, path):
     assert fast == slow == through_the_route
 
 
-async def test_positions_come_in_pages_that_neither_repeat_nor_skip(rich):
-    seen, cursor = [], ""
+async def test_positions_come_in_pages_that_neither_repeat_nor_skip(rich: RunningApi) -> None:
+    seen: list[str] = []
+    cursor = ""
     for _ in range(4):
         page = await body(await rich.get(f"/api/portfolio/positions?limit=1{cursor}"))
         seen += [line["id"] for line in page["items"]]
@@ -172,7 +169,7 @@ async def test_positions_come_in_pages_that_neither_repeat_nor_skip(rich):
     assert len(set(seen)) == 4
 
 
-async def test_positions_sort_by_value_and_group_by_asset(rich):
+async def test_positions_sort_by_value_and_group_by_asset(rich: RunningApi) -> None:
     await rich.add_account("third", BTC="1")
 
     page = await body(await rich.get("/api/portfolio/positions?group_by=asset&sort=-value"))
@@ -186,7 +183,7 @@ async def test_positions_sort_by_value_and_group_by_asset(rich):
     assert first["price"]["source"] == "binance:index"
 
 
-async def test_unknown_accounts_currencies_and_parameters_are_refused(rich):
+async def test_unknown_accounts_currencies_and_parameters_are_refused(rich: RunningApi) -> None:
     for query, status, code in (
         ("account=nobody", 404, "not_found"),
         ("currency=NOPE", 422, "validation_failed"),
@@ -197,7 +194,7 @@ async def test_unknown_accounts_currencies_and_parameters_are_refused(rich):
         assert problem["code"] == code
 
 
-async def test_numbers_are_plain_strings_and_times_are_utc(rich):
+async def test_numbers_are_plain_strings_and_times_are_utc(rich: RunningApi) -> None:
     await rich.add_account("dust", BTC="0.00000001")
 
     text = await (await rich.get("/api/portfolio/positions")).text()

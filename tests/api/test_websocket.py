@@ -2,94 +2,91 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import aiohttp
 import pytest
 
 from alphapulse.api.websocket import endpoint, frames, hub
-from alphapulse.domain.events import CandleUpdated, OrderChanged
-from alphapulse.domain.identifiers import ExchangeId, ExchangeOrderId, Symbol
-from alphapulse.domain.market import Candle, Timeframe
-from alphapulse.domain.order import Order, OrderOrigin, OrderStatus, OrderType, Side
+from alphapulse.domain.account import Account
+from alphapulse.domain.events import AccountRemoved, CandleUpdated, OrderChanged, TickerUpdated
+from alphapulse.domain.identifiers import ExchangeId, Symbol
+from alphapulse.domain.market import Candle, Ticker, Timeframe
+from alphapulse.domain.order import Order, OrderStatus
 from alphapulse.security.scopes import Scope
+from tests.builders import make_order
 from tests.eventually import eventually
+from tests.fixtures.api import PASSWORD, USERNAME, RunningApi
 
 
 class Socket:
     """One connection that remembers what it read."""
 
-    def __init__(self, raw):
+    def __init__(self, raw: aiohttp.ClientWebSocketResponse) -> None:
         self.raw = raw
-        self.seen = []
+        self.seen: list[dict[str, Any]] = []
 
-    async def send(self, **message):
+    async def send(self, **message: object) -> None:
         await self.raw.send_str(json.dumps(message))
 
-    async def read(self, kind=None, channel=None):
+    async def read(self, kind: str | None = None, channel: str | None = None) -> dict[str, Any]:
         """The next message, or the next one of a kind and channel."""
         async with asyncio.timeout(5):
             while True:
                 message = await self.raw.receive()
                 assert message.type is aiohttp.WSMsgType.TEXT, message
-                said = json.loads(message.data)
+                said: dict[str, Any] = json.loads(message.data)
                 self.seen.append(said)
                 if kind in {None, said["type"]} and channel in {None, said.get("ch")}:
                     return said
 
-    async def closed(self):
+    async def closed(self) -> int | None:
         async with asyncio.timeout(5):
             while (await self.raw.receive()).type is aiohttp.WSMsgType.TEXT:
                 pass
             return self.raw.close_code
 
-    async def subscribe(self, *channels, max_hz=20):
+    async def subscribe(self, *channels: str, max_hz: int = 20) -> list[dict[str, Any]]:
         await self.send(op="subscribe", id=1, channels=list(channels), max_hz=max_hz)
         return [await self.read("snapshot", channel) for channel in channels]
 
 
 @asynccontextmanager
-async def anonymous(api, **more):
+async def anonymous(api: RunningApi, **more: Any) -> AsyncIterator[Socket]:
     async with api.client.ws_connect(f"{api.url}/api/ws", **more) as raw:
         yield Socket(raw)
 
 
 @asynccontextmanager
-async def connected(api):
+async def connected(api: RunningApi) -> AsyncIterator[Socket]:
     async with anonymous(api) as socket:
         assert (await socket.read())["type"] == "hello"
         await socket.send(op="auth", token=api.token)
         yield socket
 
 
-def order(api, account, status=OrderStatus.OPEN, number="1", filled="0"):
+def order(
+    api: RunningApi,
+    account: Account,
+    status: OrderStatus = OrderStatus.OPEN,
+    filled: str = "0",
+) -> Order:
     now = api.clock.now()
-    return Order(
+    return make_order(
         account_id=account.id,
-        exchange=account.exchange,
-        symbol=Symbol("BTC/USDT"),
-        exchange_order_id=ExchangeOrderId(number),
-        client_order_id=None,
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        time_in_force=None,
-        post_only=False,
-        reduce_only=False,
+        status=status,
         quantity=Decimal(1),
         filled_quantity=Decimal(filled),
-        limit_price=Decimal(60000),
-        stop_price=None,
-        average_price=None,
-        status=status,
-        origin=OrderOrigin.EXTERNAL,
         created_at=now,
         updated_at=now,
     )
 
 
-async def test_hello_comes_first(api):
+async def test_hello_comes_first(api: RunningApi) -> None:
     async with anonymous(api) as socket:
         hello = await socket.read()
 
@@ -97,7 +94,7 @@ async def test_hello_comes_first(api):
     assert hello["session"]
 
 
-async def test_a_ticker_is_a_snapshot_and_then_what_changed(api):
+async def test_a_ticker_is_a_snapshot_and_then_what_changed(api: RunningApi) -> None:
     await api.price("BTC/USDT", "64000")
     async with connected(api) as socket:
         (snapshot,) = await socket.subscribe("ticker:BTC/USDT")
@@ -116,7 +113,7 @@ async def test_a_ticker_is_a_snapshot_and_then_what_changed(api):
     assert delta["ts"].endswith("Z")
 
 
-async def test_tickers_sends_only_the_markets_that_moved(api):
+async def test_tickers_sends_only_the_markets_that_moved(api: RunningApi) -> None:
     await api.price("BTC/USDT", "64000")
     await api.price("ETH/USDT", "2400")
     async with connected(api) as socket:
@@ -128,7 +125,7 @@ async def test_tickers_sends_only_the_markets_that_moved(api):
     assert [row["id"] for row in delta["data"]] == ["binance:ETH/USDT"]
 
 
-async def test_a_pace_is_kept_and_the_newest_price_wins(api):
+async def test_a_pace_is_kept_and_the_newest_price_wins(api: RunningApi) -> None:
     await api.price("BTC/USDT", "1")
     async with connected(api) as socket:
         await socket.subscribe("ticker:BTC/USDT", max_hz=2)
@@ -142,7 +139,7 @@ async def test_a_pace_is_kept_and_the_newest_price_wins(api):
     assert second["seq"] == first["seq"] + 1 == 2
 
 
-async def test_portfolio_and_positions_follow_prices(api):
+async def test_portfolio_and_positions_follow_prices(api: RunningApi) -> None:
     await api.price("BTC/USDT", "64000", index_price_usd=Decimal(64000))
     await api.add_account("main", BTC="2")
     async with connected(api) as socket:
@@ -155,7 +152,7 @@ async def test_portfolio_and_positions_follow_prices(api):
     assert delta["data"][0]["total_value"] == "130000"
 
 
-async def test_every_change_of_an_order_is_sent_at_once(api):
+async def test_every_change_of_an_order_is_sent_at_once(api: RunningApi) -> None:
     account = await api.add_account("main", BTC="1")
     async with connected(api) as socket:
         (snapshot,) = await socket.subscribe("orders")
@@ -164,7 +161,7 @@ async def test_every_change_of_an_order_is_sent_at_once(api):
             OrderChanged(order(api, account, OrderStatus.PARTIALLY_FILLED, filled="0.5")),
             OrderChanged(order(api, account, OrderStatus.FILLED, filled="1")),
         )
-        said = []
+        said: list[dict[str, Any]] = []
         while len(said) < 3:
             said += (await socket.read("delta", "orders"))["data"]
 
@@ -173,9 +170,7 @@ async def test_every_change_of_an_order_is_sent_at_once(api):
     assert {row["id"] for row in said} == {"binance-main.BTC-USDT.1"}
 
 
-async def test_accounts_say_how_they_are_and_when_they_are_gone(api):
-    from alphapulse.domain.events import AccountRemoved
-
+async def test_accounts_say_how_they_are_and_when_they_are_gone(api: RunningApi) -> None:
     account = await api.add_account("main", BTC="1")
     async with connected(api) as socket:
         (snapshot,) = await socket.subscribe("accounts")
@@ -186,7 +181,7 @@ async def test_accounts_say_how_they_are_and_when_they_are_gone(api):
     assert delta["data"] == [{"id": "binance-main", "gone": True}]
 
 
-async def test_candles_of_one_market(api):
+async def test_candles_of_one_market(api: RunningApi) -> None:
     candle = Candle(
         exchange=ExchangeId("binance"),
         symbol=Symbol("BTC/USDT"),
@@ -219,7 +214,9 @@ async def test_candles_of_one_market(api):
         ({"op": "auth", "token": "again"}, "bad_request"),
     ],
 )
-async def test_what_cannot_be_done_is_said_and_the_connection_lives(api, message, code):
+async def test_what_cannot_be_done_is_said_and_the_connection_lives(
+    api: RunningApi, message: dict[str, object], code: str
+) -> None:
     async with connected(api) as socket:
         await socket.send(**message)
         error = await socket.read("error")
@@ -230,7 +227,7 @@ async def test_what_cannot_be_done_is_said_and_the_connection_lives(api, message
         assert error["id"] == 7
 
 
-async def test_a_channel_needs_its_scope(api):
+async def test_a_channel_needs_its_scope(api: RunningApi) -> None:
     access = api.services.users.verify_token(api.token)
     api.token = api.services.users._issuer.issue(
         access.user_id, access.session_id, frozenset({Scope.MARKET_READ})
@@ -243,7 +240,7 @@ async def test_a_channel_needs_its_scope(api):
     assert (error["code"], error["id"]) == ("missing_scope", 2)
 
 
-async def test_what_is_unsubscribed_is_not_sent(api):
+async def test_what_is_unsubscribed_is_not_sent(api: RunningApi) -> None:
     await api.price("BTC/USDT", "1")
     await api.price("ETH/USDT", "1")
     async with connected(api) as socket:
@@ -258,7 +255,7 @@ async def test_what_is_unsubscribed_is_not_sent(api):
     assert delta["ch"] == "ticker:ETH/USDT"
 
 
-async def test_a_second_subscription_starts_from_zero(api):
+async def test_a_second_subscription_starts_from_zero(api: RunningApi) -> None:
     await api.price("BTC/USDT", "1")
     async with connected(api) as socket:
         await socket.subscribe("tickers")
@@ -275,7 +272,9 @@ async def test_a_second_subscription_starts_from_zero(api):
     "first",
     ['{"op":"auth","token":"wrong"}', '{"op":"subscribe","id":1,"channels":["tickers"]}', "{"],
 )
-async def test_who_does_not_authenticate_first_is_closed_with_4401(api, first):
+async def test_who_does_not_authenticate_first_is_closed_with_4401(
+    api: RunningApi, first: str
+) -> None:
     async with anonymous(api) as socket:
         await socket.read()
         await socket.raw.send_str(first)
@@ -284,13 +283,15 @@ async def test_who_does_not_authenticate_first_is_closed_with_4401(api, first):
         assert await socket.closed() == 4401
 
 
-async def test_who_says_nothing_is_closed_with_4401(api, monkeypatch):
+async def test_who_says_nothing_is_closed_with_4401(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(endpoint, "AUTH_S", 0.2)
     async with anonymous(api) as socket:
         assert await socket.closed() == 4401
 
 
-async def test_logging_out_closes_within_a_second(api):
+async def test_logging_out_closes_within_a_second(api: RunningApi) -> None:
     async with connected(api) as socket:
         await socket.subscribe("tickers")
         assert (await api.post("/api/user/logout")).status == 204
@@ -300,11 +301,11 @@ async def test_logging_out_closes_within_a_second(api):
     await eventually(lambda: api.hub.client_count == 0)
 
 
-async def test_a_cookie_needs_no_message(api):
+async def test_a_cookie_needs_no_message(api: RunningApi) -> None:
     jar = aiohttp.CookieJar(unsafe=True)
     own = {"Origin": api.url}
     async with aiohttp.ClientSession(cookie_jar=jar) as browser:
-        login = {"username": "ada", "password": "correct horse battery"}
+        login = {"username": USERNAME, "password": PASSWORD}
         async with browser.post(f"{api.url}/api/user/login", json=login, headers=own) as answer:
             assert answer.status == 200
         api.client = browser
@@ -314,14 +315,14 @@ async def test_a_cookie_needs_no_message(api):
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
-async def test_a_foreign_page_opens_no_socket(api, headers):
+async def test_a_foreign_page_opens_no_socket(api: RunningApi, headers: dict[str, str]) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         async with anonymous(api, headers=headers):
             pass
     assert refused.value.status == 403
 
 
-async def test_before_the_set_up_nobody_can_say_who_they_are(fresh_api):
+async def test_before_the_set_up_nobody_can_say_who_they_are(fresh_api: RunningApi) -> None:
     async with anonymous(fresh_api) as socket:
         await socket.read()
         await socket.send(op="auth", token="anything")
@@ -329,7 +330,9 @@ async def test_before_the_set_up_nobody_can_say_who_they_are(fresh_api):
         assert await socket.closed() == 4401
 
 
-async def test_heartbeats_show_that_the_connection_lives(api, monkeypatch):
+async def test_heartbeats_show_that_the_connection_lives(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hub, "HEARTBEAT_S", 0.05)
     async with connected(api) as socket:
         await socket.subscribe("tickers")
@@ -341,14 +344,16 @@ async def test_heartbeats_show_that_the_connection_lives(api, monkeypatch):
     assert beat["ts"].endswith("Z")
 
 
-async def test_a_client_that_never_stops_talking_is_closed(api):
+async def test_a_client_that_never_stops_talking_is_closed(api: RunningApi) -> None:
     async with connected(api) as socket:
         for _ in range(30):
             await socket.send(op="unsubscribe", id=1, channels=["tickers"])
         assert await socket.closed() == 4429
 
 
-async def test_a_slow_client_is_told_to_subscribe_again_and_holds_up_nobody(api, monkeypatch):
+async def test_a_slow_client_is_told_to_subscribe_again_and_holds_up_nobody(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await api.price("BTC/USDT", "1")
     async with connected(api) as slow, connected(api) as quick:
         await slow.subscribe("ticker:BTC/USDT")
@@ -375,14 +380,20 @@ async def test_a_slow_client_is_told_to_subscribe_again_and_holds_up_nobody(api,
     assert api.hub.dropped == 1
 
 
-async def test_a_client_that_reads_nothing_is_bounded_and_cut_off(api, monkeypatch):
+async def test_a_client_that_reads_nothing_is_bounded_and_cut_off(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hub, "LAGGING_S_MAX", 0.2)
     for number in range(300):
         api.bus.publish(_ticker_event(api, number, 0))
     async with connected(api) as socket:
         await socket.subscribe("tickers")
         (client,) = api.hub._clients
-        socket.raw._response.connection.transport.pause_reading()
+        assert isinstance(client.writer, frames.FrameProtocol)
+        connection = socket.raw._response.connection
+        assert connection is not None
+        assert isinstance(connection.transport, asyncio.Transport)
+        connection.transport.pause_reading()
         for turn in range(1, 400):
             for number in range(300):
                 api.bus.publish(_ticker_event(api, number, turn))
@@ -393,10 +404,7 @@ async def test_a_client_that_reads_nothing_is_bounded_and_cut_off(api, monkeypat
         assert client not in api.hub._clients
 
 
-def _ticker_event(api, number, turn):
-    from alphapulse.domain.events import TickerUpdated
-    from alphapulse.domain.market import Ticker
-
+def _ticker_event(api: RunningApi, number: int, turn: int) -> TickerUpdated:
     at = api.clock.now() + timedelta(microseconds=turn)
     return TickerUpdated(
         Ticker(
@@ -409,7 +417,7 @@ def _ticker_event(api, number, turn):
     )
 
 
-async def test_the_asyncapi_document_names_every_message(api):
+async def test_the_asyncapi_document_names_every_message(api: RunningApi) -> None:
     answer = await api.get("/api/asyncapi.json")
     document = json.loads(await answer.text())
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ from tests.fixtures.postgres import PostgresServer, url
 from tests.fixtures.scripted_exchange import ScriptedProvider, Venue
 from tests.fixtures.sync import Sync, running_sync
 
-IMPATIENT = {"busy_timeout_s": 0.1, "pool_timeout_s": 0.5, "connect_timeout_s": 0.5}
+IMPATIENT: dict[str, Any] = {"busy_timeout_s": 0.1, "pool_timeout_s": 0.5, "connect_timeout_s": 0.5}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.account import AccountState
-from alphapulse.domain.events import FillReceived, InstrumentsChanged
+from alphapulse.domain.events import FillReceived, InstrumentsChanged, TickerUpdated
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.domain.order import Side
 from alphapulse.domain.sync import StreamState, SyncKind, SyncState, SyncStatus
@@ -269,7 +269,7 @@ async def test_a_lost_frame_leaves_no_wrong_price(case: Case) -> None:
 
     def is_the_venue_s() -> bool:
         price = case.simulator.world.prices(case.venue)[symbol].last
-        told = [e.ticker for e in case.sync.bus.events if getattr(e, "ticker", None)]
+        told = [e.ticker for e in case.sync.bus.of(TickerUpdated)]
         mine = [t for t in told if t.symbol == symbol]
         assert all(t.bid is None or t.ask is None or t.bid <= t.ask for t in mine)
         return bool(mine) and mine[-1].last == price

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,7 +64,9 @@ def valued(held: list[Holding], market: list[Ticker]) -> Valuation:
 
 
 @given(st.lists(holdings, max_size=12), st.lists(tickers, max_size=10))
-def test_the_total_is_the_sum_of_quantity_times_price_of_every_line(held, market):
+def test_the_total_is_the_sum_of_quantity_times_price_of_every_line(
+    held: list[Holding], market: list[Ticker]
+) -> None:
     valuation = valued(held, market)
 
     recomputed = Decimal(0)
@@ -76,7 +79,7 @@ def test_the_total_is_the_sum_of_quantity_times_price_of_every_line(held, market
 
 
 @given(st.lists(holdings, max_size=12), st.lists(tickers, max_size=10))
-def test_the_accounts_sum_up_to_the_total(held, market):
+def test_the_accounts_sum_up_to_the_total(held: list[Holding], market: list[Ticker]) -> None:
     valuation = valued(held, market)
 
     recomputed = Decimal(0)
@@ -90,7 +93,9 @@ def test_the_accounts_sum_up_to_the_total(held, market):
     st.lists(tickers, max_size=8, unique_by=lambda t: (t.exchange, t.symbol)),
     st.randoms(),
 )
-def test_the_order_in_which_things_arrive_changes_nothing(held, market, random):
+def test_the_order_in_which_things_arrive_changes_nothing(
+    held: list[Holding], market: list[Ticker], random: Random
+) -> None:
     before = valued(held, market)
     random.shuffle(held)
     random.shuffle(market)
@@ -105,7 +110,9 @@ def test_the_order_in_which_things_arrive_changes_nothing(held, market, random):
 
 
 @given(st.lists(holdings, max_size=8), st.lists(tickers, max_size=8), quantities.filter(bool))
-def test_a_deposit_of_an_unpriced_asset_is_listed_and_changes_no_total(held, market, quantity):
+def test_a_deposit_of_an_unpriced_asset_is_listed_and_changes_no_total(
+    held: list[Holding], market: list[Ticker], quantity: Decimal
+) -> None:
     held = [holding for holding in held if holding.balance.asset != "NIL"]
     deposit = Holding(
         AccountId("a"),
@@ -122,7 +129,9 @@ def test_a_deposit_of_an_unpriced_asset_is_listed_and_changes_no_total(held, mar
 
 
 @given(st.lists(holdings, max_size=12), st.lists(tickers, max_size=10))
-def test_every_line_is_either_priced_or_listed_as_unpriced(held, market):
+def test_every_line_is_either_priced_or_listed_as_unpriced(
+    held: list[Holding], market: list[Ticker]
+) -> None:
     valuation = valued(held, market)
 
     listed = {line.asset for line in valuation.unpriced}
@@ -134,7 +143,7 @@ def test_every_line_is_either_priced_or_listed_as_unpriced(held, market):
 
 @settings(max_examples=50)
 @given(st.lists(tickers, min_size=1, max_size=10))
-def test_more_markets_never_make_a_price_worse(market):
+def test_more_markets_never_make_a_price_worse(market: list[Ticker]) -> None:
     few, many = book_of(market[:-1]), book_of(market)
     # A newer ticker of a market that was known already replaces it; then nothing can be compared.
     if any((t.exchange, t.symbol) == (market[-1].exchange, market[-1].symbol) for t in market[:-1]):

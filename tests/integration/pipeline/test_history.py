@@ -83,7 +83,8 @@ async def history(database: Database, clock: HandClock) -> History:
 async def test_a_history_is_read_page_by_page_and_told_by_its_progress(history: History) -> None:
     history.venue.fills = [old_fill(n) for n in range(5)]
     history.sync.cover([BTC, ETH])
-    assert history.sync.progress == 0
+    progress = history.sync.progress
+    assert progress == 0
 
     assert await history.read_all() == 4
 
@@ -193,7 +194,8 @@ async def test_history_waits_while_the_budget_is_used_up_and_hints_do_not(
 ) -> None:
     history.venue.budget_used = Decimal("0.6")
     history.sync.cover([BTC])
-    assert not history.sync.is_due
+    is_due = history.sync.is_due
+    assert not is_due
     assert history.sync.wait_s() == 1.0
 
     history.venue.budget_used = Decimal("0.1")

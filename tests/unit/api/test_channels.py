@@ -16,7 +16,9 @@ from alphapulse.errors import NotFound
         ("portfolio", ChannelKind.PORTFOLIO, None, None),
     ],
 )
-def test_a_channel_is_read_from_its_name(name, kind, symbol, timeframe):
+def test_a_channel_is_read_from_its_name(
+    name: str, kind: ChannelKind, symbol: str | None, timeframe: str | None
+) -> None:
     found = channel(name)
 
     assert (found.name, found.kind, found.symbol, found.timeframe) == (
@@ -31,6 +33,6 @@ def test_a_channel_is_read_from_its_name(name, kind, symbol, timeframe):
     "name",
     ["", "nothing", "ticker", "ticker:", "ticker:btc", "candles:BTC/USDT:9m", "portfolio:x"],
 )
-def test_a_name_that_means_nothing_is_refused(name):
+def test_a_name_that_means_nothing_is_refused(name: str) -> None:
     with pytest.raises(NotFound):
         channel(name)

@@ -39,7 +39,8 @@ class Caller:
 
     @property
     def said(self) -> dict[str, Any]:
-        return json.loads(self.messages[1]["body"])
+        problem: dict[str, Any] = json.loads(self.messages[1]["body"])
+        return problem
 
     @property
     def headers(self) -> dict[bytes, bytes]:
@@ -51,7 +52,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-async def test_a_request_that_takes_too_long_ends_with_a_problem():
+async def test_a_request_that_takes_too_long_ends_with_a_problem() -> None:
     async def forever(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.Event().wait()
 
@@ -61,7 +62,7 @@ async def test_a_request_that_takes_too_long_ends_with_a_problem():
     assert (caller.messages[0]["status"], caller.said["code"]) == (503, "timed_out")
 
 
-async def test_a_bug_ends_with_a_problem_that_says_nothing_of_it():
+async def test_a_bug_ends_with_a_problem_that_says_nothing_of_it() -> None:
     async def burst(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("secret")
 
@@ -72,7 +73,7 @@ async def test_a_bug_ends_with_a_problem_that_says_nothing_of_it():
     assert "secret" not in json.dumps(caller.said)
 
 
-async def test_a_bug_after_the_answer_began_sends_nothing_more():
+async def test_a_bug_after_the_answer_began_sends_nothing_more() -> None:
     async def late(scope: Any, receive: Any, send: Any) -> None:
         await answer(scope, receive, send)
         raise RuntimeError
@@ -83,7 +84,7 @@ async def test_a_bug_after_the_answer_began_sends_nothing_more():
     assert len(caller.messages) == 2
 
 
-async def test_what_is_left_of_the_rate_is_in_the_headers():
+async def test_what_is_left_of_the_rate_is_in_the_headers() -> None:
     async def limited(scope: Any, receive: Any, send: Any) -> None:
         scope["state"]["quota"] = Quota(limit=10, remaining=7, reset_s=2.5)
         await answer(scope, receive, send)
@@ -94,7 +95,7 @@ async def test_what_is_left_of_the_rate_is_in_the_headers():
     assert caller.headers[b"ratelimit"] == b"limit=10, remaining=7, reset=3"
 
 
-async def test_a_body_arrives_whole_although_it_was_read_before():
+async def test_a_body_arrives_whole_although_it_was_read_before() -> None:
     read: list[bytes] = []
 
     async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -110,14 +111,14 @@ async def test_a_body_arrives_whole_although_it_was_read_before():
     ("body", "status"),
     [(b'{"a":1,"a":2}', 400), (b'{"a":{"b":1,"b":2}}', 400), (b'{"a":Infinity}', 400)],
 )
-async def test_an_ambiguous_body_is_refused(body, status):
+async def test_an_ambiguous_body_is_refused(body: bytes, status: int) -> None:
     caller = Caller(body)
     await caller.call(BodyGuard(answer, bytes_max=100))
 
     assert caller.messages[0]["status"] == status
 
 
-async def test_a_body_is_not_read_beyond_its_limit():
+async def test_a_body_is_not_read_beyond_its_limit() -> None:
     caller = Caller(b"x" * 100)
     await caller.call(BodyGuard(answer, bytes_max=4))
 
@@ -136,11 +137,11 @@ async def test_a_body_is_not_read_beyond_its_limit():
         (None, ""),
     ],
 )
-def test_the_name_in_a_host_header(host, name):
+def test_the_name_in_a_host_header(host: bytes | None, name: str) -> None:
     assert headers.host_name(host) == name
 
 
-def test_a_cookie_of_plain_http_is_not_believed_over_https():
+def test_a_cookie_of_plain_http_is_not_believed_over_https() -> None:
     cookies = b"alphapulse=planted; __Host-alphapulse=real"
 
     assert headers.session_cookie(cookies, {"scheme": "https"}) == "real"

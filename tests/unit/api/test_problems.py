@@ -18,7 +18,9 @@ def every_error() -> list[type[errors.AlphaPulseError]]:
 
 
 @pytest.mark.parametrize("error", every_error(), ids=lambda error: error.__name__)
-def test_every_error_has_a_code_a_status_a_title_and_a_fix(error):
+def test_every_error_has_a_code_a_status_a_title_and_a_fix(
+    error: type[errors.AlphaPulseError],
+) -> None:
     kind = kind_of(error)
 
     assert registry()[kind.code].code == error.code
@@ -27,13 +29,13 @@ def test_every_error_has_a_code_a_status_a_title_and_a_fix(error):
     assert kind.fix.endswith(".")
 
 
-def test_codes_are_unique():
+def test_codes_are_unique() -> None:
     codes = [error.code for error in every_error()]
 
     assert len(codes) == len(set(codes))
 
 
-def test_an_error_says_which_field_and_how_long_to_wait():
+def test_an_error_says_which_field_and_how_long_to_wait() -> None:
     error = errors.TooManyRequests("too many requests", retry_after_s=1.2, field="username")
 
     said = json.loads(problem_of(error, path="/api/x", request_id="r").encode())
@@ -43,7 +45,7 @@ def test_an_error_says_which_field_and_how_long_to_wait():
     assert said["type"] == "/docs/errors#rate_limited"
 
 
-def test_a_refused_key_names_the_step_that_failed():
+def test_a_refused_key_names_the_step_that_failed() -> None:
     check = KeyCheck(
         (
             KeyStep("reach", is_ok=True, detail="2 instruments"),
@@ -58,7 +60,7 @@ def test_a_refused_key_names_the_step_that_failed():
     assert [(e.code, e.detail) for e in shown.errors] == [("key_invalid", "balances: no such key")]
 
 
-def test_the_venues_own_words_are_kept_and_nothing_else_of_the_facts():
+def test_the_venues_own_words_are_kept_and_nothing_else_of_the_facts() -> None:
     error = errors.OrderRejected(
         "refused", exchange="binance", venue_code=-2010, venue_message="no money", secret="s3cret"
     )
@@ -73,11 +75,11 @@ def test_the_venues_own_words_are_kept_and_nothing_else_of_the_facts():
     assert b"s3cret" not in body
 
 
-def test_a_401_says_how_to_authenticate():
+def test_a_401_says_how_to_authenticate() -> None:
     shown = problem_of(errors.Unauthenticated("who"), path="/", request_id="r")
 
     assert (b"www-authenticate", b'Bearer realm="alphapulse"') in shown.headers
 
 
-def test_http_kinds_do_not_take_the_codes_of_errors():
+def test_http_kinds_do_not_take_the_codes_of_errors() -> None:
     assert problems.NO_SUCH_PATH.code not in {error.code for error in every_error()}

@@ -1,6 +1,7 @@
 """Who is sent what over the WebSocket, and under which number."""
 
 import json
+from functools import partial
 from typing import Any
 
 from alphapulse.api.websocket.channels import channel
@@ -38,7 +39,7 @@ def client() -> tuple[Client, Paper]:
 
 
 def rows(**states: int) -> list[Row]:
-    return [Row(name, state, lambda n=name, s=state: _row(n, s)) for name, state in states.items()]
+    return [Row(name, state, partial(_row, name, state)) for name, state in states.items()]
 
 
 def _row(name: str, state: int) -> bytes:
@@ -49,7 +50,7 @@ def topic() -> Topic:
     return Topic(channel("tickers"), NOBODY)
 
 
-def test_a_newcomer_gets_everything_under_zero():
+def test_a_newcomer_gets_everything_under_zero() -> None:
     listener, paper = client()
 
     topic().join(listener, rows(a=1, b=2), TS)
@@ -59,7 +60,7 @@ def test_a_newcomer_gets_everything_under_zero():
     assert [row["id"] for row in snapshot["data"]] == ["a", "b"]
 
 
-def test_only_what_differs_is_sent_and_what_is_gone_is_named():
+def test_only_what_differs_is_sent_and_what_is_gone_is_named() -> None:
     listener, paper = client()
     shared = topic()
     shared.join(listener, rows(a=1, b=2, c=3), TS)
@@ -71,7 +72,7 @@ def test_only_what_differs_is_sent_and_what_is_gone_is_named():
     assert delta["data"] == [{"id": "b", "state": 5}, {"id": "c", "gone": True}]
 
 
-def test_nothing_is_sent_when_nothing_differs():
+def test_nothing_is_sent_when_nothing_differs() -> None:
     listener, paper = client()
     shared = topic()
     shared.join(listener, rows(a=1), TS)
@@ -81,7 +82,7 @@ def test_nothing_is_sent_when_nothing_differs():
     assert len(paper.frames) == 1
 
 
-def test_each_connection_counts_from_its_own_snapshot():
+def test_each_connection_counts_from_its_own_snapshot() -> None:
     early, early_paper = client()
     late, late_paper = client()
     shared = topic()
@@ -95,7 +96,7 @@ def test_each_connection_counts_from_its_own_snapshot():
     assert [message["seq"] for message in late_paper.messages] == [0, 1]
 
 
-def test_clients_who_were_sent_the_same_share_one_frame():
+def test_clients_who_were_sent_the_same_share_one_frame() -> None:
     first, first_paper = client()
     second, second_paper = client()
     shared = topic()
@@ -107,7 +108,7 @@ def test_clients_who_were_sent_the_same_share_one_frame():
     assert first_paper.frames[-1] is second_paper.frames[-1]
 
 
-def test_a_client_that_is_too_slow_is_left_out_and_holds_up_nobody():
+def test_a_client_that_is_too_slow_is_left_out_and_holds_up_nobody() -> None:
     slow, slow_paper = client()
     quick, quick_paper = client()
     shared = topic()
@@ -123,7 +124,7 @@ def test_a_client_that_is_too_slow_is_left_out_and_holds_up_nobody():
     assert len(slow_paper.frames) == 1
 
 
-def test_a_topic_nobody_listens_to_is_deserted():
+def test_a_topic_nobody_listens_to_is_deserted() -> None:
     listener, _ = client()
     shared = topic()
     shared.join(listener, rows(a=1), TS)
@@ -134,7 +135,7 @@ def test_a_topic_nobody_listens_to_is_deserted():
     assert shared.is_deserted
 
 
-def test_frames_of_every_length_carry_their_length():
+def test_frames_of_every_length_carry_their_length() -> None:
     for size, header in ((5, 2), (125, 2), (126, 4), (65535, 4), (65536, 10)):
         frame = text_frame(b"x" * size)
         assert len(frame) == size + header

@@ -59,39 +59,39 @@ def valued(
     return value_portfolio(holdings, positions or [], book, marks, Asset("USDT"), NOW)
 
 
-def test_a_position_adds_its_profit_and_not_its_size():
+def test_a_position_adds_its_profit_and_not_its_size() -> None:
     valuation = valued([holding("USDT", "1000")], [position(PositionSide.LONG, mark="62000")])
 
     assert valuation.total == 1000 + Decimal("0.5") * 2000
     assert valuation.positions[0].notional == 31000
 
 
-def test_a_short_position_loses_when_the_mark_rises():
+def test_a_short_position_loses_when_the_mark_rises() -> None:
     valuation = valued([holding("USDT", "1000")], [position(PositionSide.SHORT, mark="62000")])
 
     assert valuation.total == 0
     assert valuation.unrealized_pnl == -1000
 
 
-def test_the_live_mark_goes_before_the_one_the_position_came_with():
+def test_the_live_mark_goes_before_the_one_the_position_came_with() -> None:
     valuation = valued([], [position(PositionSide.LONG, mark="62000")], mark="63000")
 
     assert valuation.positions[0].mark_price == 63000
     assert valuation.total == 1500
 
 
-def test_without_any_mark_the_venues_own_figure_counts():
+def test_without_any_mark_the_venues_own_figure_counts() -> None:
     assert valued([], [position(PositionSide.LONG, mark=None, pnl="12.5")]).total == Decimal("12.5")
 
 
-def test_a_position_nobody_can_value_is_listed_and_its_profit_is_unknown():
+def test_a_position_nobody_can_value_is_listed_and_its_profit_is_unknown() -> None:
     valuation = valued([], [position(PositionSide.LONG, mark=None)])
 
     assert valuation.unrealized_pnl is None
     assert [line.reason for line in valuation.unpriced] == ["no mark price of BTC/USDT:USDT"]
 
 
-def test_what_is_borrowed_is_debt_and_not_a_smaller_asset():
+def test_what_is_borrowed_is_debt_and_not_a_smaller_asset() -> None:
     valuation = valued([holding("BTC", "2", borrowed="0.5")])
 
     assert valuation.total_assets == 128000
@@ -99,23 +99,24 @@ def test_what_is_borrowed_is_debt_and_not_a_smaller_asset():
     assert valuation.total == 96000
 
 
-def test_cash_is_what_is_kept_to_pay_with():
+def test_cash_is_what_is_kept_to_pay_with() -> None:
     assert valued([holding("BTC", "1"), holding("USDT", "250")]).cash == 250
 
 
-def test_an_unpriced_asset_names_its_accounts():
+def test_an_unpriced_asset_names_its_accounts() -> None:
     valuation = valued([holding("XYZ", "1", account="b"), holding("XYZ", "2", account="a")])
 
     (line,) = valuation.unpriced
-    assert (line.asset, line.quantity, line.accounts) == ("XYZ", 3, ("a", "b"))
+    assert (line.asset, line.quantity) == (Asset("XYZ"), Decimal(3))
+    assert line.accounts == (AccountId("a"), AccountId("b"))
     assert valuation.accounts == {"a": 0, "b": 0}
 
 
-def test_weights_share_out_the_total():
+def test_weights_share_out_the_total() -> None:
     valuation = valued([holding("BTC", "1"), holding("USDT", "64000")])
 
     assert valuation.weight(valuation.holdings[0].value) == Decimal("0.5")
 
 
-def test_an_empty_portfolio_has_no_weights():
+def test_an_empty_portfolio_has_no_weights() -> None:
     assert valued([]).weight(Decimal(1)) is None

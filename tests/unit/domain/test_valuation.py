@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def ticker(
     *,
     exchange: ExchangeId = BINANCE,
     age_s: float = 0,
-    **more: Decimal,
+    **more: Any,
 ) -> Ticker:
     at = NOW - timedelta(seconds=age_s)
     return Ticker(
@@ -40,7 +41,7 @@ def book_of(*tickers: Ticker) -> PriceBook:
     return book
 
 
-def test_a_direct_market_is_the_price_as_the_venue_wrote_it():
+def test_a_direct_market_is_the_price_as_the_venue_wrote_it() -> None:
     price = book_of(ticker("BTC/USDT", "64213.10")).price(Asset("BTC"), Asset("USDT"), now=NOW)
 
     assert price is not None
@@ -49,21 +50,21 @@ def test_a_direct_market_is_the_price_as_the_venue_wrote_it():
     assert price.quality is Quality.LIVE
 
 
-def test_an_asset_in_its_own_currency_is_one():
+def test_an_asset_in_its_own_currency_is_one() -> None:
     price = PriceBook().price(Asset("EUR"), Asset("EUR"), now=NOW)
 
     assert price is not None
-    assert (price.value, price.source) == (1, "identity")
+    assert (price.value, price.source) == (Decimal(1), "identity")
 
 
-def test_an_asset_without_a_path_has_no_price():
+def test_an_asset_without_a_path_has_no_price() -> None:
     book = book_of(ticker("BTC/USDT", "64213.1"))
 
     assert book.price(Asset("AIRDROP"), Asset("USDT"), now=NOW) is None
     assert book.price(Asset("BTC"), Asset("USD"), now=NOW) is None
 
 
-def test_a_stablecoin_is_worth_what_its_markets_say():
+def test_a_stablecoin_is_worth_what_its_markets_say() -> None:
     book = book_of(
         ticker("BTC/USDT", "64000", exchange=BYBIT, index_price_usd=Decimal("63936")),
     )
@@ -75,14 +76,14 @@ def test_a_stablecoin_is_worth_what_its_markets_say():
     assert price.source == "1/bybit:BTC/USDT > bybit:index"
 
 
-def test_a_market_passed_backwards_is_kept_to_12_digits():
+def test_a_market_passed_backwards_is_kept_to_12_digits() -> None:
     price = book_of(ticker("EUR/USDT", "3")).price(Asset("USDT"), Asset("EUR"), now=NOW)
 
     assert price is not None
     assert str(price.value) == "0.333333333333"
 
 
-def test_a_path_that_only_multiplies_is_exact():
+def test_a_path_that_only_multiplies_is_exact() -> None:
     book = book_of(ticker("SOL/BTC", "0.00230123"), ticker("BTC/USDT", "64213.12345678"))
 
     price = book.price(Asset("SOL"), Asset("USDT"), now=NOW)
@@ -91,7 +92,7 @@ def test_a_path_that_only_multiplies_is_exact():
     assert price.value == Decimal("0.00230123") * Decimal("64213.12345678")
 
 
-def test_a_fresh_detour_beats_a_stale_direct_market():
+def test_a_fresh_detour_beats_a_stale_direct_market() -> None:
     book = book_of(
         ticker("SOL/EUR", "100", age_s=600),
         ticker("SOL/USDT", "120"),
@@ -105,7 +106,7 @@ def test_a_fresh_detour_beats_a_stale_direct_market():
     assert price.quality is Quality.LIVE
 
 
-def test_fewer_legs_beat_the_holders_own_exchange():
+def test_fewer_legs_beat_the_holders_own_exchange() -> None:
     book = book_of(
         ticker("SOL/BTC", "0.002", exchange=BYBIT),
         ticker("BTC/USDT", "64000", exchange=BYBIT),
@@ -119,7 +120,7 @@ def test_fewer_legs_beat_the_holders_own_exchange():
 
 
 @pytest.mark.parametrize("near", [BINANCE, BYBIT])
-def test_among_equals_the_holders_own_exchange_prices(near):
+def test_among_equals_the_holders_own_exchange_prices(near: ExchangeId) -> None:
     book = book_of(
         ticker("BTC/USDT", "64000"),
         ticker("BTC/USDT", "64001", exchange=BYBIT),
@@ -131,7 +132,7 @@ def test_among_equals_the_holders_own_exchange_prices(near):
     assert price.source == f"{near}:BTC/USDT"
 
 
-def test_a_derivative_prices_an_asset_only_by_its_index():
+def test_a_derivative_prices_an_asset_only_by_its_index() -> None:
     perpetual = ticker("BTC/USDT:USDT", "64500", exchange=BYBIT, mark=Decimal(64490))
     assert book_of(perpetual).price(Asset("BTC"), Asset("USDT"), now=NOW) is None
 
@@ -145,7 +146,7 @@ def test_a_derivative_prices_an_asset_only_by_its_index():
     ("age_s", "quality"),
     [(0, Quality.LIVE), (15, Quality.LIVE), (16, Quality.DELAYED), (121, Quality.STALE)],
 )
-def test_quality_follows_age(age_s, quality):
+def test_quality_follows_age(age_s: int, quality: Quality) -> None:
     book = book_of(ticker("BTC/USDT", "64000", age_s=age_s))
 
     price = book.price(Asset("BTC"), Asset("USDT"), now=NOW)
@@ -155,7 +156,7 @@ def test_quality_follows_age(age_s, quality):
     assert price.age_ms(NOW) == age_s * 1000
 
 
-def test_a_path_is_as_old_and_as_bad_as_its_worst_leg():
+def test_a_path_is_as_old_and_as_bad_as_its_worst_leg() -> None:
     book = book_of(ticker("SOL/BTC", "0.002", age_s=60), ticker("BTC/USDT", "64000", age_s=1))
 
     price = book.price(Asset("SOL"), Asset("USDT"), now=NOW)
@@ -165,7 +166,7 @@ def test_a_path_is_as_old_and_as_bad_as_its_worst_leg():
     assert price.quality is Quality.DELAYED
 
 
-def test_prices_of_an_exchange_that_fell_silent_are_stale_at_once():
+def test_prices_of_an_exchange_that_fell_silent_are_stale_at_once() -> None:
     book = book_of(ticker("BTC/USDT", "64000"))
     book.price(Asset("BTC"), Asset("USDT"), now=NOW)
 
@@ -176,7 +177,7 @@ def test_prices_of_an_exchange_that_fell_silent_are_stale_at_once():
     assert price.quality is Quality.STALE
 
 
-def test_a_market_without_a_trade_is_an_estimate():
+def test_a_market_without_a_trade_is_an_estimate() -> None:
     quoted = ticker("NEW/USDT", None, bid=Decimal("1.0"), ask=Decimal("1.2"))
 
     price = book_of(quoted).price(Asset("NEW"), Asset("USDT"), now=NOW)
@@ -185,7 +186,7 @@ def test_a_market_without_a_trade_is_an_estimate():
     assert (price.value, price.quality) == (Decimal("1.1"), Quality.ESTIMATED)
 
 
-def test_a_newer_price_shows_at_once_although_routes_are_kept():
+def test_a_newer_price_shows_at_once_although_routes_are_kept() -> None:
     book = book_of(ticker("BTC/USDT", "64000"))
     book.price(Asset("BTC"), Asset("USDT"), now=NOW)
 
@@ -196,7 +197,7 @@ def test_a_newer_price_shows_at_once_although_routes_are_kept():
     assert price.value == 65000
 
 
-def test_a_price_of_zero_is_no_price():
+def test_a_price_of_zero_is_no_price() -> None:
     assert book_of(ticker("RUG/USDT", "0")).price(Asset("USDT"), Asset("RUG"), now=NOW) is None
 
 
@@ -204,5 +205,5 @@ def test_a_price_of_zero_is_no_price():
     ("symbol", "settle"),
     [("BTC/USDT:USDT", "USDT"), ("BTC/USD:BTC-261225", "BTC"), ("BTC/USDT", "USDT")],
 )
-def test_settle_currency_of_a_symbol(symbol, settle):
+def test_settle_currency_of_a_symbol(symbol: str, settle: str) -> None:
     assert settle_of(Symbol(symbol)) == settle

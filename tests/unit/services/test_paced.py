@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from alphapulse.services.paced import AGE_S_MAX, REMAKE_S, Paced
+from tests.fixtures.clock import HandClock
 
 
 @dataclass
@@ -25,28 +26,30 @@ class Maker:
 
 
 @pytest.fixture
-def live():
+def live() -> Live:
     return Live()
 
 
 @pytest.fixture
-def paced(live, clock):
+def paced(live: Live, clock: HandClock) -> Paced[int]:
     return Paced(live, clock)
 
 
-def test_it_is_made_once_while_nothing_changes(paced, clock):
+def test_it_is_made_once_while_nothing_changes(paced: Paced[int], clock: HandClock) -> None:
     make = Maker()
 
     assert [paced.get("a", make), paced.get("a", make)] == [0, 0]
 
 
-def test_each_key_has_its_own(paced):
+def test_each_key_has_its_own(paced: Paced[int]) -> None:
     make = Maker()
 
     assert [paced.get("a", make), paced.get("b", make)] == [0, 1]
 
 
-def test_prices_that_move_at_once_show_together(paced, live, clock):
+def test_prices_that_move_at_once_show_together(
+    paced: Paced[int], live: Live, clock: HandClock
+) -> None:
     make = Maker()
     paced.get("a", make)
 
@@ -56,7 +59,7 @@ def test_prices_that_move_at_once_show_together(paced, live, clock):
     assert paced.get("a", make) == 1
 
 
-def test_who_must_not_miss_the_last_change_gets_it_at_once(paced, live):
+def test_who_must_not_miss_the_last_change_gets_it_at_once(paced: Paced[int], live: Live) -> None:
     make = Maker()
     paced.get("a", make)
 
@@ -65,7 +68,7 @@ def test_who_must_not_miss_the_last_change_gets_it_at_once(paced, live):
     assert paced.get("a", make, is_newest=True) == 1
 
 
-def test_anything_but_a_price_shows_at_once(paced, live):
+def test_anything_but_a_price_shows_at_once(paced: Paced[int], live: Live) -> None:
     make = Maker()
     paced.get("a", make)
 
@@ -75,7 +78,7 @@ def test_anything_but_a_price_shows_at_once(paced, live):
     assert paced.get("a", make) == 1
 
 
-def test_ages_are_never_wrong_by_more_than_their_limit(paced, clock):
+def test_ages_are_never_wrong_by_more_than_their_limit(paced: Paced[int], clock: HandClock) -> None:
     make = Maker()
     paced.get("a", make)
 
@@ -85,7 +88,7 @@ def test_ages_are_never_wrong_by_more_than_their_limit(paced, clock):
     assert paced.get("a", make) == 1
 
 
-def test_what_cannot_be_made_is_not_kept(paced):
+def test_what_cannot_be_made_is_not_kept(paced: Paced[int]) -> None:
     def fail() -> int:
         raise ValueError
 
