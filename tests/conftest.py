@@ -1,5 +1,11 @@
 """Fixtures that every test shares; the larger ones live in ``tests/fixtures``."""
 
+from hypothesis import settings
+
+# How long an example takes is the machine's affair, not that of the code.
+settings.register_profile("alphapulse", deadline=None)
+settings.load_profile("alphapulse")
+
 pytest_plugins = [
     "tests.fixtures.leaks",
     "tests.fixtures.clock",

@@ -39,19 +39,23 @@ BTC = Symbol("BTC/USDT")
 
 @dataclass(frozen=True)
 class Card:
-    """``number`` like ``E-07``, what it shows, and the work of showing it."""
+    """``number`` like ``E-07``, what it shows, and the work of showing it.
+
+    ``has_weeks``: the account must have a past of weeks, which takes a while to make up.
+    """
 
     number: str
     claim: str
     work: Work
+    has_weeks: bool
 
 
 CARDS: list[Card] = []
 
 
-def card(number: str, claim: str) -> Callable[[Work], Work]:
+def card(number: str, claim: str, *, has_weeks: bool = False) -> Callable[[Work], Work]:
     def add(work: Work) -> Work:
-        CARDS.append(Card(number, claim, work))
+        CARDS.append(Card(number, claim, work, has_weeks))
         return work
 
     return add
@@ -219,7 +223,9 @@ async def order_absent(bench: Bench) -> None:
         await bench.exchange.fetch_order(BTC, exchange_order_id=ExchangeOrderId("999999999999"))
 
 
-@card("E-14", "every fill is read, each once, oldest first on its page, with its fee")
+@card(
+    "E-14", "every fill is read, each once, oldest first on its page, with its fee", has_weeks=True
+)
 async def fills(bench: Bench) -> None:
     found, _ = await bench.fills()
 
@@ -233,7 +239,7 @@ async def fills(bench: Bench) -> None:
         assert one.is_maker is not None
 
 
-@card("E-15", "reading resumes where it ended, and misses nothing that came since")
+@card("E-15", "reading resumes where it ended, and misses nothing that came since", has_weeks=True)
 async def fills_resume(bench: Bench) -> None:
     before, ends = await bench.fills()
     known = {(one.symbol, one.trade_id) for one in before}
@@ -497,7 +503,11 @@ async def closed(bench: Bench) -> None:
     await bench.exchange.close()
 
 
-@card("E-34", "a history of years is read at full speed, and the venue never has to slow it down")
+@card(
+    "E-34",
+    "a history of years is read at full speed, and the venue never has to slow it down",
+    has_weeks=True,
+)
 async def long_history(bench: Bench) -> None:
     await bench.exchange.load_instruments()
     starts = bench.exchange.first_fill_cursors([BTC], datetime(2017, 7, 1, tzinfo=UTC))

@@ -4,11 +4,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from alphapulse.simulator.settings import SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.contract.bench import ADAPTERS, Bench
 from tests.contract.cards import CARDS, Card
+from tests.fixtures.simulator import QUICK, WEEKS
 
 LABELS = {"binance": "binance-main", "bybit": "bybit-unified", "generic": "binance-main"}
+
+
+@pytest.fixture
+def simulator_settings(card: Card) -> SimulatorSettings:
+    return WEEKS if card.has_weeks else QUICK
 
 
 @pytest.fixture(params=sorted(ADAPTERS))

@@ -12,7 +12,7 @@ from alphapulse.domain.order import Side
 from alphapulse.simulator.settings import SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.ccxt_clients import ccxt_client
-from tests.fixtures.simulator import QUICK
+from tests.fixtures.simulator import QUICK, WEEKS
 
 Ccxt = Any
 
@@ -20,10 +20,12 @@ LABEL = "binance-main"
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 HOUR_MS = 3_600_000
 
+STILL = {"tls_port": 0, "is_paused": True}
+
 
 @pytest.fixture
 def simulator_settings() -> SimulatorSettings:
-    return QUICK.model_copy(update={"tls_port": 0, "is_paused": True})
+    return QUICK.model_copy(update=STILL)
 
 
 @pytest.fixture(params=["rewrite", "tls"])
@@ -159,6 +161,7 @@ async def test_unknown_orders_and_repeated_ids_are_refused(client: Ccxt) -> None
         await client.cancel_all_orders(BTC)
 
 
+@pytest.mark.parametrize("simulator_settings", [WEEKS.model_copy(update=STILL)], ids=["weeks"])
 async def test_every_trade_is_found_by_id_page_after_page(
     client: Ccxt, simulator: Simulator
 ) -> None:

@@ -12,7 +12,7 @@ from alphapulse.domain.order import Side
 from alphapulse.simulator.settings import SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.ccxt_clients import ccxt_client
-from tests.fixtures.simulator import QUICK
+from tests.fixtures.simulator import QUICK, WEEKS
 
 Ccxt = Any
 
@@ -20,10 +20,12 @@ LABEL = "bybit-unified"
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 DAY_MS = 86_400_000
 
+STILL = {"tls_port": 0, "is_paused": True}
+
 
 @pytest.fixture
 def simulator_settings() -> SimulatorSettings:
-    return QUICK.model_copy(update={"tls_port": 0, "is_paused": True})
+    return QUICK.model_copy(update=STILL)
 
 
 @pytest.fixture(params=["rewrite"])
@@ -69,6 +71,7 @@ async def test_balances_and_positions_are_those_of_the_books(
         assert found["leverage"] == float(position.leverage)
 
 
+@pytest.mark.parametrize("simulator_settings", [WEEKS.model_copy(update=STILL)], ids=["weeks"])
 async def test_history_is_found_week_by_week_and_page_by_page(
     client: Ccxt, simulator: Simulator
 ) -> None:

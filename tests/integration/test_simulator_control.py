@@ -19,7 +19,7 @@ from alphapulse.simulator.settings import (
 )
 from alphapulse.simulator.simulator import Simulator
 from tests.eventually import eventually
-from tests.fixtures.simulator import QUICK
+from tests.fixtures.simulator import QUICK, WEEKS
 from tests.plain_bybit import plain_bybit
 
 LABEL = "bybit-unified"
@@ -84,6 +84,7 @@ async def test_books_are_exact_and_in_text(control: Control, simulator: Simulato
     }
 
 
+@pytest.mark.parametrize("simulator_settings", [WEEKS], ids=["weeks"])
 async def test_demo_accounts_have_a_past(simulator: Simulator) -> None:
     for account in simulator.accounts:
         books = simulator.books(account.label)

@@ -164,7 +164,7 @@ class ReplacingMailboxMachine(MailboxMachine):
 
 TestFoldingMailbox = MailboxMachine.TestCase
 TestReplacingMailbox = ReplacingMailboxMachine.TestCase
-TestFoldingMailbox.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestFoldingMailbox.settings = settings(max_examples=60, stateful_step_count=40)
 TestReplacingMailbox.settings = TestFoldingMailbox.settings
 
 

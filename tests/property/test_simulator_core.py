@@ -121,7 +121,7 @@ def in_circulation(venue: Venue, asset: str) -> int:
     return total
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.one_of(orders, orders, orders, cancels, amends, moves, flows, hours), max_size=25)
 )
@@ -150,7 +150,7 @@ def test_every_atom_is_accounted_for_whatever_happens(steps) -> None:  # type: i
             assert bid < ask
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.one_of(orders, cancels, amends, moves, flows), max_size=25))
 def test_depth_events_rebuild_the_book(steps) -> None:  # type: ignore[no-untyped-def]
     scene = Scene()
