@@ -29,7 +29,7 @@ unit property contract integration api faults: ## one folder of tests
 	$(BIN)/pytest -q tests/$@
 
 test: ## every test, on both databases
-	./run test -n 2
+	./run test
 
 replay: ## the recorded markets, whole, through the whole path (minutes)
 	$(BIN)/pytest -q tests/e2e/test_replay.py -m replay --durations=5
