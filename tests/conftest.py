@@ -8,6 +8,7 @@ settings.load_profile("alphapulse")
 
 pytest_plugins = [
     "tests.fixtures.leaks",
+    "tests.fixtures.loop_debug",
     "tests.fixtures.clock",
     "tests.fixtures.api",
     "tests.fixtures.streams",

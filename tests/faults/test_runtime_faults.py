@@ -27,6 +27,8 @@ from alphapulse.runtime.watchdog import watching
 from alphapulse.runtime.worker import Worker, WorkerState
 from tests.eventually import eventually
 
+pytestmark = pytest.mark.usefixtures("loop_debug")
+
 
 async def here() -> str:
     return threading.current_thread().name

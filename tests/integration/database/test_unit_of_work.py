@@ -24,6 +24,8 @@ from tests.builders import (
 )
 from tests.eventually import eventually
 
+pytestmark = pytest.mark.usefixtures("loop_debug")
+
 
 async def test_a_block_that_ends_well_is_there_for_the_next_one(database: Database) -> None:
     async with database.begin() as tx:

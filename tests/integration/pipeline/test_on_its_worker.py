@@ -1,5 +1,7 @@
 """The synchronizer where it lives: on the exchange worker's thread and loop."""
 
+import pytest
+
 from alphapulse.database.connection import open_database
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.identifiers import ExchangeId
@@ -15,6 +17,8 @@ from tests.builders import make_account
 from tests.eventually import eventually
 from tests.fixtures.scripted_exchange import OneKey
 from tests.fixtures.sync import SIMULATED, credentials_of
+
+pytestmark = pytest.mark.usefixtures("loop_debug")
 
 
 async def test_it_syncs_on_its_own_thread_is_called_from_another_and_leaves_nothing(

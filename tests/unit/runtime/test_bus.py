@@ -7,6 +7,8 @@ from alphapulse.domain.identifiers import AccountId
 from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.mailbox import Mailbox
 
+pytestmark = pytest.mark.usefixtures("loop_debug")
+
 ACCOUNT = AccountId("a")
 
 

@@ -11,6 +11,8 @@ from alphapulse.domain.identifiers import AccountId
 from alphapulse.runtime.mailbox import Mailbox
 from tests.eventually import eventually
 
+pytestmark = pytest.mark.usefixtures("loop_debug")
+
 
 def removed(name: str) -> AccountRemoved:
     """A state event."""

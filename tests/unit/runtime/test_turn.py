@@ -8,6 +8,8 @@ import pytest
 from alphapulse.runtime.turn import Turn
 from tests.eventually import eventually
 
+pytestmark = pytest.mark.usefixtures("loop_debug")
+
 
 async def test_turns_are_taken_in_the_order_of_asking() -> None:
     turn = Turn()

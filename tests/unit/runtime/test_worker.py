@@ -13,6 +13,8 @@ from alphapulse.errors import NotFound, WorkerStopped
 from alphapulse.runtime.worker import SWITCH_INTERVAL_S, Worker, WorkerState
 from tests.eventually import eventually
 
+pytestmark = pytest.mark.usefixtures("loop_debug")
+
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="none")
 
 
