@@ -1,6 +1,7 @@
 """The main job, end to end: simulated exchanges, pipeline, database, REST and WebSocket."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -41,6 +42,9 @@ async def test_three_accounts_are_worth_exactly_what_the_exchanges_say(
         positions = (await product.get("/api/portfolio/positions"))["items"]
         perpetuals = {p["symbol"] for p in positions if p["type"] == "perp"}
         assert perpetuals == {"BTC/USDT:USDT", "ETH/USDT:USDT"}
+        # Opened days ago and unchanged since, but read a moment ago.
+        youngest = datetime.now(UTC) - timedelta(minutes=2)
+        assert all(datetime.fromisoformat(p["as_of"]) > youngest for p in positions)
 
         simulator.pause()
 

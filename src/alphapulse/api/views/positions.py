@@ -3,6 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from alphapulse.api.schemas.base import PriceView
@@ -20,6 +21,7 @@ from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.market import Ticker
 from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.portfolio import HoldingValue, PositionValue
+from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.valuation import CONVERTED, Quality, parts
 from alphapulse.errors import InvalidInput
 from alphapulse.services.live_state import LiveState
@@ -36,11 +38,16 @@ _HUNDRED = Decimal(100)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A position before it is put into words: what it is, and what to compare it by."""
+    """A position before it is put into words: what it is, and what to compare it by.
+
+    ``as_of`` is when it was last known to be so: what has not changed for weeks was still read
+    again a moment ago.
+    """
 
     id: str
     account: Account
     value: HoldingValue | PositionValue
+    as_of: datetime
     ticker: Ticker | None = None
 
 
@@ -52,14 +59,23 @@ def lines_of(snapshot: Snapshot, live: LiveState, *, include_zero: bool = False)
         balance = held.holding.balance
         if include_zero or balance.total or balance.borrowed:
             account = accounts[held.holding.account_id]
-            lines.append(Line(f"{account.id}.{balance.wallet}.{balance.asset}", account, held))
+            name = f"{account.id}.{balance.wallet}.{balance.asset}"
+            as_of = _known_at(live, account, SyncKind.BALANCES, held.holding.occurred_at)
+            lines.append(Line(name, account, held, as_of))
     for opened in snapshot.valuation.positions:
         position = opened.position
         account = accounts[position.account_id]
         ticker = live.tickers.get(position.symbol, {}).get(position.exchange)
         name = f"{account.id}.{dashed(position.symbol)}.{position.side}"
-        lines.append(Line(name, account, opened, ticker))
+        as_of = _known_at(live, account, SyncKind.POSITIONS, position.occurred_at)
+        lines.append(Line(name, account, opened, as_of, ticker))
     return lines
+
+
+def _known_at(live: LiveState, account: Account, kind: SyncKind, changed_at: datetime) -> datetime:
+    status = live.status(account.exchange, account.id, kind)
+    read_at = None if status is None else status.last_ok_at
+    return changed_at if read_at is None else max(changed_at, read_at)
 
 
 def view_of(line: Line, snapshot: Snapshot) -> PositionView:
@@ -107,7 +123,7 @@ def _holding(line: Line, held: HoldingValue, snapshot: Snapshot) -> PositionView
         price=None if price is None else PriceView.of(price, valuation.as_of),
         value=held.value,
         weight=valuation.weight(held.value),
-        as_of=held.holding.occurred_at,
+        as_of=line.as_of,
         stale=_is_stale(line, snapshot),
     )
 
@@ -139,7 +155,7 @@ def _contract(line: Line, opened: PositionValue, snapshot: Snapshot) -> Derivati
         realized_pnl=position.realized_pnl,
         unrealized_pnl=opened.unrealized_pnl,
         unrealized_pnl_pct=_percent(opened.unrealized_pnl, entry_notional),
-        as_of=position.occurred_at,
+        as_of=line.as_of,
         stale=_is_stale(line, snapshot),
         contracts=position.quantity,
         contract_size=position.contract_size,
