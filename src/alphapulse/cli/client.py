@@ -23,6 +23,8 @@ class RefusedByServer(AlphaPulseError):
     ``flaws`` are what is wrong in detail, as code and words: failed steps of a key's check, fields.
     """
 
+    code = "refused_by_server"
+
     def __init__(self, problem: dict[str, Any]) -> None:
         super().__init__(str(problem.get("detail") or problem.get("title")))
         self.flaws = [
@@ -30,7 +32,7 @@ class RefusedByServer(AlphaPulseError):
             for flaw in problem.get("errors") or ()
             if flaw["detail"].casefold() not in self.message.casefold()
         ]
-        self.code = str(problem.get("code", "refused"))  # type: ignore[misc]
+        self.code = str(problem.get("code", RefusedByServer.code))  # type: ignore[misc]
         self.fix = str(problem.get("fix") or AlphaPulseError.fix)  # type: ignore[misc]
 
 
