@@ -140,15 +140,17 @@ def make_fill(number: int = 1, **changes: Any) -> Fill:
 
 
 def make_instrument(symbol: str = BTC, **changes: Any) -> Instrument:
-    base, quote = symbol.split("/")
+    """Spot, or a linear perpetual where the symbol names a settle currency."""
+    pair, _, settle = symbol.partition(":")
+    base, quote = pair.split("/")
     instrument = Instrument(
         exchange=BINANCE,
         symbol=Symbol(symbol),
         exchange_symbol=base + quote,
-        type=InstrumentType.SPOT,
+        type=InstrumentType.PERPETUAL if settle else InstrumentType.SPOT,
         base=Asset(base),
         quote=Asset(quote),
-        settle=None,
+        settle=Asset(settle) if settle else None,
         tick_size=Decimal("0.01"),
         lot_size=Decimal("0.00001"),
         min_quantity=None,

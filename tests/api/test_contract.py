@@ -13,9 +13,10 @@ from alphapulse.api.problems import registry
 from alphapulse.api.settings import ApiSettings
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.identifiers import UserId
-from alphapulse.domain.user import Role, User
+from alphapulse.domain.user import Role
 from alphapulse.observability.health import ComponentHealth
 from alphapulse.security.scopes import Scope, scopes_of
+from tests.builders import make_user
 from tests.fixtures.api import RunningApi, body, serve_api
 
 PUBLIC = {
@@ -75,8 +76,8 @@ async def test_without_a_credential_only_public_routes_answer(api: RunningApi) -
 async def test_a_role_reaches_what_its_scopes_allow_and_nothing_else(
     api: RunningApi, role: Role
 ) -> None:
-    users, now = api.services.users, api.clock.now()
-    user = User(UserId(f"u-{role}"), role.value, role, "USD", "UTC", 1, False, now, None)
+    users = api.services.users
+    user = make_user(id=UserId(f"u-{role}"), username=role.value, role=role)
     async with users._database.begin() as unit:
         await unit.users.add(user, "no password opens this")
     api.token = users._issuer.issue(user.id, f"s-{role}", scopes_of(role))
@@ -94,8 +95,8 @@ async def test_a_role_reaches_what_its_scopes_allow_and_nothing_else(
 async def test_another_users_account_does_not_exist(api: RunningApi) -> None:
     owner = api.services.users.verify_token(api.token).user_id
     mine = await api.add_account("mine", owner=owner)
-    users, now = api.services.users, api.clock.now()
-    user = User(UserId("viewer"), "viewer", Role.VIEWER, "USD", "UTC", 1, False, now, None)
+    users = api.services.users
+    user = make_user(id=UserId("viewer"), username="viewer", role=Role.VIEWER)
     async with users._database.begin() as unit:
         await unit.users.add(user, "no password opens this")
     api.token = users._issuer.issue(user.id, "s", frozenset(Scope))

@@ -6,9 +6,9 @@ from decimal import Decimal, localcontext
 import pytest
 
 from alphapulse.domain.events import PositionsChanged, SyncStatusChanged
-from alphapulse.domain.identifiers import AccountId, Symbol
-from alphapulse.domain.position import Position, PositionSide
+from alphapulse.domain.identifiers import AccountId
 from alphapulse.domain.sync import SyncState
+from tests.builders import make_position
 from tests.fixtures.api import RunningApi, body
 
 HOT = (
@@ -115,21 +115,10 @@ async def test_without_accounts_the_portfolio_is_empty_and_complete(api: Running
 
 async def test_a_perpetual_adds_its_profit_at_the_live_mark(rich: RunningApi) -> None:
     account, now = rich.services.live.accounts[AccountId("binance-main")], rich.clock.now()
-    position = Position(
+    position = make_position(
         account_id=account.id,
-        exchange=account.exchange,
-        symbol=Symbol("BTC/USDT:USDT"),
-        side=PositionSide.LONG,
-        quantity=Decimal("0.5"),
-        contract_size=Decimal(1),
         entry_price=Decimal(60000),
         mark_price=Decimal(61000),
-        unrealized_pnl=Decimal(500),
-        realized_pnl=None,
-        leverage=Decimal(5),
-        margin_mode=None,
-        initial_margin=None,
-        maintenance_margin=None,
         liquidation_price=Decimal(50000),
         occurred_at=now,
         received_at=now,

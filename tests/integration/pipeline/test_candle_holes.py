@@ -7,7 +7,7 @@ import pytest
 
 from alphapulse.database.connection import Database
 from alphapulse.domain.identifiers import Symbol
-from alphapulse.domain.market import Candle, Timeframe
+from alphapulse.domain.market import Candle
 from alphapulse.pipeline.sync.candles import CandleHoles
 from alphapulse.pipeline.sync.context import SyncContext
 from alphapulse.pipeline.sync.gate import Gate
@@ -62,17 +62,4 @@ async def test_holes_of_a_market_that_lives_in_the_past_are_filled(
 
 
 def minute(number: int) -> Candle:
-    candle = make_candle(0)
-    assert candle.timeframe is Timeframe.M1
-    return Candle(
-        exchange=candle.exchange,
-        symbol=candle.symbol,
-        timeframe=candle.timeframe,
-        open_time=LAST_NIGHT + number * MINUTE,
-        open=candle.open,
-        high=candle.high,
-        low=candle.low,
-        close=candle.close,
-        volume=candle.volume,
-        is_closed=True,
-    )
+    return make_candle(open_time=LAST_NIGHT + number * MINUTE, trades=None)

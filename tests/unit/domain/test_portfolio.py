@@ -9,6 +9,7 @@ from alphapulse.domain.market import Ticker
 from alphapulse.domain.portfolio import Holding, Valuation, value_portfolio
 from alphapulse.domain.position import Position, PositionSide
 from alphapulse.domain.valuation import PriceBook
+from tests.builders import make_position
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 BYBIT = ExchangeId("bybit")
@@ -21,24 +22,14 @@ def holding(asset: str, free: str, *, borrowed: str = "0", account: str = "main"
 
 
 def position(side: PositionSide, *, mark: str | None, pnl: str | None = None) -> Position:
-    return Position(
+    return make_position(
         account_id=AccountId("main"),
         exchange=BYBIT,
         symbol=BTC_PERPETUAL,
         side=side,
-        quantity=Decimal("0.5"),
-        contract_size=Decimal(1),
         entry_price=Decimal(60000),
         mark_price=None if mark is None else Decimal(mark),
         unrealized_pnl=None if pnl is None else Decimal(pnl),
-        realized_pnl=None,
-        leverage=None,
-        margin_mode=None,
-        initial_margin=None,
-        maintenance_margin=None,
-        liquidation_price=None,
-        occurred_at=NOW,
-        received_at=NOW,
     )
 
 
