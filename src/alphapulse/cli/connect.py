@@ -1,13 +1,19 @@
 """`alphapulse connect`: add an exchange account, with every check named."""
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from alphapulse.cli.console import out, print_json, talk
 from alphapulse.cli.options import AsJson, DataDir, Demo, data_dir
+
+if TYPE_CHECKING:
+    from alphapulse.cli.client import LocalClient
+
+LOOK_INTERVAL_S = 0.5
 
 
 def connect(
@@ -47,8 +53,40 @@ def connect(
         print_json(answer)
         return
     print_checks(answer["checks"])
-    out.print(f"\n[bold]Connected[/] {answer['account']['label']} as {answer['account']['id']}")
-    talk.print("History is being read in the background.  Next: alphapulse accounts")
+    account = answer["account"]["id"]
+    out.print(f"\n[bold]Connected[/] {answer['account']['label']} as {account}")
+    if talk.is_terminal:
+        _follow_history(client, account)
+    talk.print("History is read in the background.  Next: alphapulse accounts")
+
+
+def _follow_history(client: "LocalClient", account: str) -> None:
+    """Show how much of the history is read; Ctrl+C ends the looking, not the reading."""
+    import time
+
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with suppress(KeyboardInterrupt), Progress(*columns, console=talk, transient=True) as progress:
+        bar = progress.add_task("Reading the history (Ctrl+C leaves it to the server)", total=1.0)
+        while True:
+            sync = client.get(f"/api/exchange/accounts/{account}")["account"]["sync"]
+            fills = next((line for line in sync if line["kind"] == "fills"), None)
+            if (
+                fills is None
+                or fills["error"]
+                or (fills["last_ok_at"] and fills["progress"] is None)
+            ):
+                return
+            progress.update(bar, completed=fills["progress"] or 0.0)
+            time.sleep(LOOK_INTERVAL_S)
 
 
 def _credentials(key_file: Path | None) -> dict[str, str]:
