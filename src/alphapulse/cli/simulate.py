@@ -81,12 +81,14 @@ async def _serve(settings: "SimulatorSettings", *, as_json: bool, until: Until) 
     from alphapulse.cli.signals import stop_asked
     from alphapulse.simulator.simulator import Simulator
 
+    # A parent that dies, however it dies, closes our stdin: no simulator outlives its demo.
+    stop = asyncio.create_task(stop_asked(stdin=until == "stdin closes"))
     async with Simulator.running(settings) as simulator:
         gc.freeze()
         gc.enable()
         _announce(simulator, as_json=as_json)
-        # A parent that dies, however it dies, closes our stdin: no simulator outlives its demo.
-        await stop_asked(stdin=until == "stdin closes")
+        # It listens to being stopped since before it was announced: one may do so at once.
+        await stop
 
 
 def _announce(simulator: "Simulator", *, as_json: bool) -> None:
