@@ -300,7 +300,7 @@ def test_sigterm_ends_the_process_in_time_with_no_thread_left(tmp_path: Path) ->
     assert "never retrieved" not in err
 
 
-def test_a_process_that_was_frozen_says_that_its_loops_stood_still(tmp_path: Path) -> None:
+def test_a_process_that_was_frozen_says_that_it_stood_still(tmp_path: Path) -> None:
     process = running_program(tmp_path)
     process.send_signal(signal.SIGSTOP)
     time.sleep(0.8)
@@ -309,4 +309,4 @@ def test_a_process_that_was_frozen_says_that_its_loops_stood_still(tmp_path: Pat
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=10)
     assert process.returncode == 0
-    assert "event loop blocked" in err or "event loop moves again" in err
+    assert "process stood still" in err

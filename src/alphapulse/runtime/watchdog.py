@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,13 +29,19 @@ def watching(heartbeats: Sequence[Heartbeat]) -> Iterator[None]:
 
     A loop that stands still for longer than `BLOCKED_S` is logged once with the stack of its
     thread, once more as an error after `STUCK_S`, and once when it moves again. A call into C that
-    keeps the interpreter lock stops this thread too: it is seen late, and without its stack.
+    keeps the interpreter lock stops this thread too, as does a process that is stopped as a whole:
+    that shows in this thread's own lateness, because the loops may beat again before it looks.
     """
     done = threading.Event()
     watches = [_Watch(heartbeat) for heartbeat in heartbeats]
 
     def look() -> None:
+        looked_s = time.monotonic()
         while not done.wait(LOOK_EVERY_S):
+            before_s, looked_s = looked_s, time.monotonic()
+            if looked_s - before_s > BLOCKED_S + LOOK_EVERY_S:
+                still_s = round(looked_s - before_s, 3)
+                logger.bind(stood_still_s=still_s).info("process stood still")
             for watch in watches:
                 watch.look()
 
