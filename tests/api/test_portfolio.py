@@ -218,3 +218,18 @@ def _forget_the_moment(part: object) -> None:
     elif isinstance(part, list):
         for value in part:
             _forget_the_moment(value)
+
+
+async def test_an_account_of_which_nothing_is_priced_is_worth_unknown_and_not_zero(
+    rich: RunningApi,
+) -> None:
+    await rich.add_account("opaque", XYZ="3")
+    await rich.add_account("empty")
+
+    summary = await body(await rich.get("/api/portfolio/summary"))
+    balance = await body(await rich.get("/api/exchange/balance"))
+
+    for accounts in (summary["accounts"], balance["accounts"]):
+        values = {account["label"]: account["value"] for account in accounts}
+        assert values["opaque"] is None
+        assert values["empty"] == "0"

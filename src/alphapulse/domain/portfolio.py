@@ -122,7 +122,8 @@ def value_portfolio(
     nets += [(line.position.account_id, line.value) for line in opened]
     accounts: dict[AccountId, Decimal] = {}
     for account, net in nets:
-        accounts[account] = EXACT.add(accounts.get(account, ZERO), net or ZERO)
+        if net is not None:
+            accounts[account] = EXACT.add(accounts.get(account, ZERO), net)
     profits = [line.value for line in opened]
     return Valuation(
         currency=currency,

@@ -100,7 +100,7 @@ class AccountBalances(View):
     permissions: PermissionsView
     wallets_asked: list[Wallet] | None = None
     wallets_not_asked: list[Wallet] | None = None
-    value: Dec
+    value: Dec | None
     balances: list[BalanceLine]
 
 

@@ -43,7 +43,7 @@ class AccountLine(View):
     id: str
     exchange: str
     label: str
-    value: Dec
+    value: Dec | None
     weight: Dec | None
     status: Literal["ok", "stale", "error", "disabled"]
     as_of: Timestamp | None

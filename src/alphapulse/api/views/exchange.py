@@ -18,7 +18,6 @@ from alphapulse.api.schemas.exchange import (
 from alphapulse.api.views.meta import meta_of
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import AccountId
-from alphapulse.domain.money import ZERO
 from alphapulse.domain.portfolio import HoldingValue
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
 from alphapulse.errors import InvalidInput
@@ -112,7 +111,7 @@ def _account(
         next_sync_at=None if status is None else status.next_try_at,
         error=error_of(status),
         permissions=PermissionsView.of(account.permissions),
-        value=snapshot.valuation.accounts.get(account.id, ZERO),
+        value=service.value_of(account, snapshot.valuation),
         balances=[_balance(line, snapshot) for line in lines],
     )
 

@@ -57,7 +57,7 @@ def summary_of(
 
 def _account(account: Account, snapshot: Snapshot, service: PortfolioService) -> AccountLine:
     health = snapshot.health[account.id]
-    value = snapshot.valuation.accounts.get(account.id, ZERO)
+    value = service.value_of(account, snapshot.valuation)
     return AccountLine(
         id=account.id,
         exchange=account.exchange,
