@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from alphapulse.cli.console import age, grouped, out, price, print_json, print_table, talk
+from alphapulse.cli.console import UNKNOWN, age, grouped, out, price, print_json, print_table, talk
 from alphapulse.cli.options import AsJson, DataDir, Demo, data_dir
 
 
@@ -43,7 +43,8 @@ def _show_summary(summary: dict) -> None:  # type: ignore[type-arg]
                 f"  [yellow]stale[/] {account['label']}: {account['last_error'] or 'too old'}"
             )
     for item in summary["unpriced"]:
-        out.print(f"  [yellow]unpriced[/] {item['quantity']} {item['asset']}: {item['reason']}")
+        quantity = UNKNOWN if item["quantity"] is None else item["quantity"]
+        out.print(f"  [yellow]unpriced[/] {quantity} {item['asset']}: {item['reason']}")
     out.print()
 
 

@@ -69,10 +69,13 @@ class PositionValue:
 
 @dataclass(frozen=True, slots=True)
 class Unpriced:
-    """What is held and not in any total, and where."""
+    """What is held and not in any total, and where.
+
+    Of a contract it is the profit, in settle currency; ``None`` when nobody knows it.
+    """
 
     asset: Asset
-    quantity: Decimal
+    quantity: Decimal | None
     accounts: tuple[AccountId, ...]
     reason: str
 
@@ -135,7 +138,7 @@ def value_portfolio(
         total_assets=_sum_of_known([line.value for line in held] + profits),
         total_debt=_sum_of_known(line.debt for line in held),
         cash=_sum_of_known(line.net for line in held if line.holding.balance.asset in CASH),
-        unrealized_pnl=None if None in profits else _sum_of_known(profits),
+        unrealized_pnl=_sum_if_known(profits),
     )
 
 
@@ -186,33 +189,37 @@ def exact_pnl(position: Position, mark: Decimal) -> Decimal:
 def _unpriced(
     held: tuple[HoldingValue, ...], opened: tuple[PositionValue, ...], currency: Asset
 ) -> tuple[Unpriced, ...]:
-    """One line per asset that has no price, sorted, so that the order of arrival never shows."""
-    missing: dict[Asset, list[tuple[AccountId, Decimal, str]]] = {}
+    """One line per asset and reason, sorted, so that the order of arrival never shows."""
+    missing: dict[tuple[Asset, str], list[tuple[AccountId, Decimal | None]]] = {}
     no_path = f"no market leads to {currency}"
     for line in held:
         balance = line.holding.balance
-        quantity = EXACT.subtract(balance.total, balance.borrowed)
         if line.price is None and (balance.total or balance.borrowed):
-            missing.setdefault(balance.asset, []).append(
-                (line.holding.account_id, quantity, no_path)
+            quantity = EXACT.subtract(balance.total, balance.borrowed)
+            missing.setdefault((balance.asset, no_path), []).append(
+                (line.holding.account_id, quantity)
             )
     for open_line in opened:
         if open_line.value is None:
-            position = open_line.position
-            reason = no_path if open_line.price is None else f"no mark price of {position.symbol}"
-            missing.setdefault(settle_of(position.symbol), []).append(
-                (position.account_id, open_line.unrealized_pnl or ZERO, reason)
+            position, pnl = open_line.position, open_line.unrealized_pnl
+            reason = f"no mark price of {position.symbol}" if pnl is None else no_path
+            missing.setdefault((settle_of(position.symbol), reason), []).append(
+                (position.account_id, pnl)
             )
     return tuple(
         Unpriced(
             asset,
-            total([quantity for _, quantity, _ in lines]),
-            tuple(sorted({account for account, _, _ in lines})),
-            lines[0][2],
+            _sum_if_known([quantity for _, quantity in lines]),
+            tuple(sorted({account for account, _ in lines})),
+            reason,
         )
-        for asset, lines in sorted(missing.items())
+        for (asset, reason), lines in sorted(missing.items())
     )
 
 
 def _sum_of_known(numbers: Iterable[Decimal | None]) -> Decimal:
     return total([number for number in numbers if number is not None])
+
+
+def _sum_if_known(numbers: list[Decimal | None]) -> Decimal | None:
+    return None if None in numbers else _sum_of_known(numbers)

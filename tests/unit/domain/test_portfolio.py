@@ -82,6 +82,25 @@ def test_a_position_nobody_can_value_is_listed_and_its_profit_is_unknown() -> No
     assert [line.reason for line in valuation.unpriced] == ["no mark price of BTC/USDT:USDT"]
 
 
+def test_a_profit_that_nobody_knows_is_no_quantity_of_the_settle_currency() -> None:
+    held, opened = [holding("USDT", "1000")], [position(PositionSide.LONG, mark=None)]
+
+    (line,) = valued(held, opened).unpriced
+
+    assert (line.asset, line.quantity) == (Asset("USDT"), None)
+
+
+def test_what_is_unpriced_for_two_reasons_is_listed_under_each() -> None:
+    held, opened = [holding("USDT", "1000")], [position(PositionSide.LONG, mark=None)]
+
+    valuation = value_portfolio(held, opened, PriceBook(), {}, Asset("EUR"), NOW)
+
+    assert [(line.quantity, line.reason) for line in valuation.unpriced] == [
+        (None, "no mark price of BTC/USDT:USDT"),
+        (Decimal(1000), "no market leads to EUR"),
+    ]
+
+
 def test_what_is_borrowed_is_debt_and_not_a_smaller_asset() -> None:
     valuation = valued([holding("BTC", "2", borrowed="0.5")])
 

@@ -52,10 +52,14 @@ class AccountLine(View):
 
 
 class UnpricedLine(View):
-    """Held, and in no total, because no market leads to the currency."""
+    """Held, and in no total, because nothing says what it is worth.
+
+    Of a contract without a price ``asset`` is the settle currency, and ``quantity`` its profit in
+    it: null when nobody knows that.
+    """
 
     asset: str
-    quantity: Dec
+    quantity: Dec | None
     accounts: list[str]
     reason: str
 

@@ -61,7 +61,7 @@ def _price_warnings(snapshot: Snapshot) -> list[WarningView]:
             WarningView(
                 code="unpriced",
                 message="Held, and in no total, because nothing says what it is worth.",
-                subject=tuple(line.asset for line in valuation.unpriced),
+                subject=tuple(sorted({line.asset for line in valuation.unpriced})),
             )
         )
     stale = {
