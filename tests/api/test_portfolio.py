@@ -1,6 +1,7 @@
 """What everything is worth, over HTTP: figures that add up, and nothing invented."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal, localcontext
 
 import pytest
@@ -233,3 +234,34 @@ async def test_an_account_of_which_nothing_is_priced_is_worth_unknown_and_not_ze
         values = {account["label"]: account["value"] for account in accounts}
         assert values["opaque"] is None
         assert values["empty"] == "0"
+
+
+async def test_a_portfolio_of_which_nothing_is_priced_is_worth_unknown_everywhere(
+    api: RunningApi,
+) -> None:
+    await api.add_account("opaque", XYZ="3")
+
+    summary = await body(await api.get("/api/portfolio/summary"))
+    balance = await body(await api.get("/api/exchange/balance"))
+
+    figures = ("total_value", "total_assets", "total_debt", "cash_value", "invested_value")
+    assert [summary[figure] for figure in figures] == [None] * 5
+    assert balance["total_value"] is None
+    assert summary["meta"]["complete"] is False
+    (unpriced,) = (w for w in summary["meta"]["warnings"] if w["code"] == "unpriced")
+    assert unpriced["subject"] == ["XYZ"]
+
+
+async def test_an_account_that_was_never_read_makes_no_total_of_zero(api: RunningApi) -> None:
+    await api.add_account("empty")
+    account = await api.add_account("dark")
+    failed = replace(
+        api.status_of(account, SyncState.ERROR, error_code="exchange_unavailable"), last_ok_at=None
+    )
+    await api.publish(SyncStatusChanged(failed))
+
+    summary = await body(await api.get("/api/portfolio/summary"))
+
+    assert summary["total_value"] is None
+    (warning,) = (w for w in summary["meta"]["warnings"] if w["code"] == "account_error")
+    assert warning["subject"] == [account.id]

@@ -75,7 +75,7 @@ def test_the_total_is_the_sum_of_quantity_times_price_of_every_line(
             balance = line.holding.balance
             quantity = EXACT.subtract(EXACT.add(balance.free, balance.locked), balance.borrowed)
             recomputed = EXACT.add(recomputed, EXACT.multiply(quantity, line.price.value))
-    assert valuation.total == recomputed
+    assert (valuation.total or 0) == recomputed
 
 
 @given(st.lists(holdings, max_size=12), st.lists(tickers, max_size=10))
@@ -84,8 +84,18 @@ def test_the_accounts_sum_up_to_the_total(held: list[Holding], market: list[Tick
 
     recomputed = Decimal(0)
     for value in valuation.accounts.values():
-        recomputed = EXACT.add(recomputed, value)
-    assert valuation.total == recomputed
+        recomputed = EXACT.add(recomputed, value or Decimal(0))
+    assert (valuation.total or 0) == recomputed
+
+
+@given(st.lists(holdings, max_size=12), st.lists(tickers, max_size=10))
+def test_a_total_is_unknown_when_something_is_held_and_none_of_it_is_priced(
+    held: list[Holding], market: list[Ticker]
+) -> None:
+    valuation = valued(held, market)
+
+    worth = [line.net for line in valuation.holdings if line.net]
+    assert (valuation.total is None) == bool(valuation.unpriced and not worth)
 
 
 @given(
@@ -123,7 +133,7 @@ def test_a_deposit_of_an_unpriced_asset_is_listed_and_changes_no_total(
 
     before, after = valued(held, market), valued([*held, deposit], market)
 
-    assert after.total == before.total
+    assert after.total == (before.total or None)  # of the deposit alone nothing is known
     assert [line.asset for line in after.unpriced if line not in before.unpriced] == ["NIL"]
     assert next(line for line in after.unpriced if line.asset == "NIL").quantity == quantity
 

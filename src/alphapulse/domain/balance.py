@@ -34,6 +34,11 @@ class Balance:
     def total(self) -> Decimal:
         return EXACT.add(self.free, self.locked)
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing there, and nothing owed."""
+        return not (self.total or self.borrowed)
+
 
 @dataclass(frozen=True, slots=True)
 class BalanceReport:

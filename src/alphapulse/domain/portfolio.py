@@ -1,17 +1,19 @@
 """Portfolio: what is held and owed, valued asset by asset, with what could not be valued named.
 
 Identities that hold to the last digit: a value is quantity times price, an account is the sum of
-its lines, the total is the sum of the accounts.
+its lines, the total is the sum of the accounts. Each sums up what is known; where nothing is known
+of what is there, it is ``None``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 
 from alphapulse.domain.balance import Balance
 from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol
-from alphapulse.domain.money import EXACT, ZERO, total
+from alphapulse.domain.money import EXACT, total
 from alphapulse.domain.position import Position
 from alphapulse.domain.valuation import Price, PriceBook, settle_of
 
@@ -82,26 +84,34 @@ class Unpriced:
 
 @dataclass(frozen=True, slots=True)
 class Valuation:
-    """A portfolio in one currency at one moment."""
+    """A portfolio in one currency at one moment.
+
+    ``accounts`` has those that hold something or were never read: any other is worth nothing.
+    """
 
     currency: Asset
     as_of: datetime
     holdings: tuple[HoldingValue, ...]
     positions: tuple[PositionValue, ...]
-    accounts: Mapping[AccountId, Decimal]
+    accounts: Mapping[AccountId, Decimal | None]
     unpriced: tuple[Unpriced, ...]
-    total_assets: Decimal
-    total_debt: Decimal
-    cash: Decimal
+    total_assets: Decimal | None
+    total_debt: Decimal | None
+    cash: Decimal | None
     unrealized_pnl: Decimal | None
 
     @property
-    def total(self) -> Decimal:
-        return EXACT.subtract(self.total_assets, self.total_debt)
+    def total(self) -> Decimal | None:
+        return _difference(self.total_assets, self.total_debt)
+
+    @property
+    def invested(self) -> Decimal | None:
+        """All but the cash."""
+        return _difference(self.total, self.cash)
 
     def weight(self, value: Decimal | None) -> Decimal | None:
         """Share of the total, to 8 places; ``None`` where there is nothing to share."""
-        if value is None or self.total <= 0:
+        if value is None or self.total is None or self.total <= 0:
             return None
         return EXACT.quantize(EXACT.divide(value, self.total), _SHARE_STEP)
 
@@ -113,32 +123,40 @@ def value_portfolio(
     marks: Mapping[tuple[ExchangeId, Symbol], Decimal],
     currency: Asset,
     now: datetime,
+    *,
+    unread: Collection[AccountId] = (),
 ) -> Valuation:
     """Value everything at the newest prices.
 
     Args:
         marks: mark prices of derivatives, newest first choice before the position's own.
+        unread: accounts of which nobody knows yet what they hold.
     """
     held = tuple(value_holding(holding, book, currency, now) for holding in holdings)
     opened = tuple(value_position(position, book, marks, currency, now) for position in positions)
-    nets = [(line.holding.account_id, line.net) for line in held]
-    nets += [(line.position.account_id, line.value) for line in opened]
-    accounts: dict[AccountId, Decimal] = {}
-    for account, net in nets:
-        if net is not None:
-            accounts[account] = EXACT.add(accounts.get(account, ZERO), net)
+    nets: dict[AccountId, list[Decimal | None]] = {account: [None] for account in unread}
+    for line in held:
+        if not line.holding.balance.is_empty:
+            nets.setdefault(line.holding.account_id, []).append(line.net)
+    for open_line in opened:
+        nets.setdefault(open_line.position.account_id, []).append(open_line.value)
+    is_known = _worth(chain.from_iterable(nets.values())) is not None
+
+    def figure(numbers: Iterable[Decimal | None]) -> Decimal | None:
+        return _sum_of_known(numbers) if is_known else None
+
     profits = [line.value for line in opened]
     return Valuation(
         currency=currency,
         as_of=now,
         holdings=held,
         positions=opened,
-        accounts=accounts,
+        accounts={account: _worth(numbers) for account, numbers in nets.items()},
         unpriced=_unpriced(held, opened, currency),
-        total_assets=_sum_of_known([line.value for line in held] + profits),
-        total_debt=_sum_of_known(line.debt for line in held),
-        cash=_sum_of_known(line.net for line in held if line.holding.balance.asset in CASH),
-        unrealized_pnl=_sum_if_known(profits),
+        total_assets=figure([*(line.value for line in held), *profits]),
+        total_debt=figure(line.debt for line in held),
+        cash=figure(line.net for line in held if line.holding.balance.asset in CASH),
+        unrealized_pnl=_sum_if_known(profits) if is_known else None,
     )
 
 
@@ -194,7 +212,7 @@ def _unpriced(
     no_path = f"no market leads to {currency}"
     for line in held:
         balance = line.holding.balance
-        if line.price is None and (balance.total or balance.borrowed):
+        if line.price is None and not balance.is_empty:
             quantity = EXACT.subtract(balance.total, balance.borrowed)
             missing.setdefault((balance.asset, no_path), []).append(
                 (line.holding.account_id, quantity)
@@ -215,6 +233,16 @@ def _unpriced(
         )
         for (asset, reason), lines in sorted(missing.items())
     )
+
+
+def _worth(nets: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum of what is known; ``None`` when that is nothing, and not all there is."""
+    numbers = list(nets)
+    return _sum_of_known(numbers) if any(numbers) or None not in numbers else None
+
+
+def _difference(left: Decimal | None, right: Decimal | None) -> Decimal | None:
+    return None if left is None or right is None else EXACT.subtract(left, right)
 
 
 def _sum_of_known(numbers: Iterable[Decimal | None]) -> Decimal:

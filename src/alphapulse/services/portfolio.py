@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 
 from alphapulse.domain.account import Account, AccountState
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, asset
-from alphapulse.domain.money import ZERO
 from alphapulse.domain.portfolio import Valuation, value_portfolio
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
 from alphapulse.domain.valuation import Quality
@@ -92,6 +90,7 @@ class PortfolioService:
             marks,
             viewer.currency,
             now,
+            unread=[account.id for account in accounts if self.as_of(account) is None],
         )
         return Snapshot(
             valuation=valuation,
@@ -142,17 +141,6 @@ class PortfolioService:
         """When its balances were last known to be right."""
         status = self.status_of(account, SyncKind.BALANCES)
         return None if status is None else status.last_ok_at
-
-    def value_of(self, account: Account, valuation: Valuation) -> Decimal | None:
-        """What an account is worth; ``None`` when it was never read, or nothing in it is priced."""
-        value = valuation.accounts.get(account.id)
-        if value is not None or self.as_of(account) is None:
-            return value
-        holds = any(
-            line.holding.account_id == account.id and line.holding.balance.total
-            for line in valuation.holdings
-        )
-        return None if holds else ZERO
 
     def open_order_count(self, accounts: Iterable[Account]) -> int:
         return sum(len(self._live.open_orders.get(account.id, ())) for account in accounts)

@@ -1,5 +1,6 @@
 """What a portfolio is worth: collateral once, debt as debt, and nothing guessed."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -34,7 +35,11 @@ def position(side: PositionSide, *, mark: str | None, pnl: str | None = None) ->
 
 
 def valued(
-    holdings: list[Holding], positions: list[Position] | None = None, *, mark: str | None = None
+    holdings: list[Holding],
+    positions: list[Position] | None = None,
+    *,
+    mark: str | None = None,
+    unread: Collection[AccountId] = (),
 ) -> Valuation:
     book = PriceBook()
     book.put(
@@ -47,7 +52,9 @@ def valued(
         )
     )
     marks = {} if mark is None else {(BYBIT, BTC_PERPETUAL): Decimal(mark)}
-    return value_portfolio(holdings, positions or [], book, marks, Asset("USDT"), NOW)
+    return value_portfolio(
+        holdings, positions or [], book, marks, Asset("USDT"), NOW, unread=unread
+    )
 
 
 def test_a_position_adds_its_profit_and_not_its_size() -> None:
@@ -119,7 +126,34 @@ def test_an_unpriced_asset_names_its_accounts() -> None:
     (line,) = valuation.unpriced
     assert (line.asset, line.quantity) == (Asset("XYZ"), Decimal(3))
     assert line.accounts == (AccountId("a"), AccountId("b"))
-    assert valuation.accounts == {}  # unknown, which is not zero
+    assert valuation.accounts == {"a": None, "b": None}  # unknown, which is not zero
+
+
+def test_a_portfolio_of_which_nothing_is_priced_has_no_figure_at_all() -> None:
+    valuation = valued([holding("XYZ", "1"), holding("USDT", "0")])
+
+    assert (valuation.total, valuation.invested) == (None, None)
+    assert (valuation.total_assets, valuation.total_debt, valuation.cash) == (None, None, None)
+    assert valuation.weight(Decimal(1)) is None
+
+
+def test_what_is_priced_is_summed_beside_what_is_not() -> None:
+    valuation = valued([holding("XYZ", "1", account="a"), holding("BTC", "1", account="b")])
+
+    assert valuation.total == 64000
+    assert valuation.accounts == {"a": None, "b": 64000}
+
+
+def test_an_account_that_was_never_read_is_not_known_to_be_empty() -> None:
+    never_read = AccountId("never")
+
+    alone = valued([], unread=[never_read])
+    beside = valued([holding("BTC", "1")], unread=[never_read])
+
+    assert alone.total is None
+    assert alone.accounts == {never_read: None}
+    assert beside.total == 64000
+    assert beside.accounts == {"main": 64000, never_read: None}
 
 
 def test_weights_share_out_the_total() -> None:
@@ -128,5 +162,8 @@ def test_weights_share_out_the_total() -> None:
     assert valuation.weight(valuation.holdings[0].value) == Decimal("0.5")
 
 
-def test_an_empty_portfolio_has_no_weights() -> None:
-    assert valued([]).weight(Decimal(1)) is None
+def test_an_empty_portfolio_is_worth_nothing_and_has_no_weights() -> None:
+    valuation = valued([])
+
+    assert valuation.total == valuation.total_assets == valuation.total_debt == 0
+    assert valuation.weight(Decimal(1)) is None

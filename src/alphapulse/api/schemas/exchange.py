@@ -108,7 +108,7 @@ class BalanceBody(Body):
     """Every account with every balance."""
 
     accounts: list[AccountBalances]
-    total_value: Dec
+    total_value: Dec | None = Field(description="Null when nothing that is held has a price.")
 
 
 class OrdersQuery(Input):

@@ -75,14 +75,15 @@ class Summary(Body):
     """What everything is worth now.
 
     ``total_value = total_assets - total_debt``, and ``total_assets`` is the sum of quantity times
-    price of every position listed by /api/portfolio/positions, exactly as printed there.
+    price of every position listed by /api/portfolio/positions, exactly as printed there. What has
+    no price is in neither, and listed as ``unpriced``; when nothing has one, both are null.
     """
 
-    total_value: Dec
-    total_assets: Dec
-    total_debt: Dec
-    cash_value: Dec
-    invested_value: Dec
+    total_value: Dec | None
+    total_assets: Dec | None
+    total_debt: Dec | None
+    cash_value: Dec | None
+    invested_value: Dec | None
     cost_basis: Dec | None = None
     realized_pnl: Dec | None = None
     unrealized_pnl: Dec | None = Field(
@@ -196,11 +197,11 @@ class PortfolioRow(View):
     as_of: Timestamp
     currency: str | None
     complete: bool
-    total_value: Dec
-    total_assets: Dec
-    total_debt: Dec
-    cash_value: Dec
-    invested_value: Dec
+    total_value: Dec | None
+    total_assets: Dec | None
+    total_debt: Dec | None
+    cash_value: Dec | None
+    invested_value: Dec | None
     unrealized_pnl: Dec | None
     accounts: list[AccountLine]
     unpriced: list[UnpricedLine]

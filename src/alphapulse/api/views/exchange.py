@@ -18,6 +18,7 @@ from alphapulse.api.schemas.exchange import (
 from alphapulse.api.views.meta import meta_of
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import AccountId
+from alphapulse.domain.money import ZERO
 from alphapulse.domain.portfolio import HoldingValue
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
 from alphapulse.errors import InvalidInput
@@ -111,7 +112,7 @@ def _account(
         next_sync_at=None if status is None else status.next_try_at,
         error=error_of(status),
         permissions=PermissionsView.of(account.permissions),
-        value=service.value_of(account, snapshot.valuation),
+        value=snapshot.valuation.accounts.get(account.id, ZERO),
         balances=[_balance(line, snapshot) for line in lines],
     )
 
@@ -136,7 +137,7 @@ def _is_wanted(line: HoldingValue, query: BalanceQuery) -> bool:
         return False
     if query.wallet not in {"all", balance.wallet}:
         return False
-    return query.include_zero or bool(balance.total or balance.borrowed)
+    return query.include_zero or not balance.is_empty
 
 
 def _sync_line(status: SyncStatus) -> SyncLine:

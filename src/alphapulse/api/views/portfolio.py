@@ -37,7 +37,7 @@ def summary_of(
         total_assets=valuation.total_assets,
         total_debt=valuation.total_debt,
         cash_value=valuation.cash,
-        invested_value=EXACT.subtract(valuation.total, valuation.cash),
+        invested_value=valuation.invested,
         unrealized_pnl=valuation.unrealized_pnl,
         allocation=list(_allocation(lines, snapshot)),
         accounts=[_account(account, snapshot, service) for account in snapshot.accounts],
@@ -57,7 +57,7 @@ def summary_of(
 
 def _account(account: Account, snapshot: Snapshot, service: PortfolioService) -> AccountLine:
     health = snapshot.health[account.id]
-    value = service.value_of(account, snapshot.valuation)
+    value = snapshot.valuation.accounts.get(account.id, ZERO)
     return AccountLine(
         id=account.id,
         exchange=account.exchange,

@@ -57,7 +57,7 @@ def lines_of(snapshot: Snapshot, live: LiveState, *, include_zero: bool = False)
     lines = []
     for held in snapshot.valuation.holdings:
         balance = held.holding.balance
-        if include_zero or balance.total or balance.borrowed:
+        if include_zero or not balance.is_empty:
             account = accounts[held.holding.account_id]
             name = f"{account.id}.{balance.wallet}.{balance.asset}"
             as_of = _known_at(live, account, SyncKind.BALANCES, held.holding.occurred_at)

@@ -115,7 +115,7 @@ class BalanceSync:
 
     def _check_emptiness(self, report: BalanceReport) -> None:
         held = any(_is_something(known) for known in self._known.values())
-        if not held or any(b.total or b.borrowed for b in report.balances):
+        if not held or not all(b.is_empty for b in report.balances):
             self._empty_reads = 0
             return
         self._empty_reads += 1
@@ -160,7 +160,7 @@ class BalanceSync:
 
 
 def _is_something(known: _Known) -> bool:
-    return bool(known.balance.total or known.balance.borrowed)
+    return not known.balance.is_empty
 
 
 def _amounts(known: _Known | None) -> tuple[object, ...]:

@@ -167,7 +167,7 @@ class VenueSync:
             positions = await tx.positions.list()
             orders = [order for a in accounts for order in await tx.orders.open(a)]
         held = [s.balance for s in balances if s.account_id in accounts]
-        assets = frozenset(b.asset for b in held if b.total or b.borrowed)
+        assets = frozenset(b.asset for b in held if not b.is_empty)
         symbols = {p.symbol for p in positions if p.account_id in accounts}
         return assets, symbols | {order.symbol for order in orders}
 
