@@ -9,13 +9,14 @@ from decimal import Decimal
 
 from alphapulse.domain.order import Side
 from alphapulse.simulator import faults
-from alphapulse.simulator.core.account import Account, ApiKey
+from alphapulse.simulator.core.account import Account, ApiKey, Wallet
 from alphapulse.simulator.core.clock import AuthClock
 from alphapulse.simulator.core.events import CoreEvent, Happening, OrderChanged
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, MarketStatus
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest
+from alphapulse.simulator.core.position import Position, PositionSide
 from alphapulse.simulator.faults import Occasion
 
 
@@ -51,6 +52,7 @@ class PositionBook:
     mark_price: Decimal
     unrealized_pnl: Decimal
     leverage: Decimal
+    side: PositionSide = PositionSide.BOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Books:
     open_orders: int
     fills: int
     prices: dict[str, PriceBook]
+    futures_balances: dict[str, AssetBook] = field(default_factory=dict)
+    """Of the futures wallet; empty on a unified account."""
 
 
 class World:
@@ -122,19 +126,15 @@ class World:
         simulated = self._accounts[label]
         venue = self.venues[simulated.venue]
         account = venue.accounts[label]
-        wallet = account.wallet
         return Books(
             venue=venue.name,
             account=label,
-            balances={
-                asset: AssetBook(wallet.free(asset), wallet.locked(asset))
-                for asset in wallet.assets
-                if wallet[asset].total
-            },
-            positions=tuple(_position(venue, account, name) for name in account.positions),
+            balances=_balances(account.wallet),
+            positions=tuple(_position(venue, account, p) for p in account.positions.values()),
             open_orders=len(account.open_orders),
             fills=len(account.fills),
             prices=self.prices(venue.name),
+            futures_balances=_balances(account.futures_wallet) if account.futures_wallet else {},
         )
 
     def prices(self, venue: str) -> dict[str, PriceBook]:
@@ -220,8 +220,15 @@ class World:
         return venue, venue.accounts[label]
 
 
-def _position(venue: Venue, account: Account, name: str) -> PositionBook:
-    position = account.positions[name]
+def _balances(wallet: Wallet) -> dict[str, AssetBook]:
+    return {
+        asset: AssetBook(wallet.free(asset), wallet.locked(asset))
+        for asset in wallet.assets
+        if wallet[asset].total
+    }
+
+
+def _position(venue: Venue, account: Account, position: Position) -> PositionBook:
     mark = venue.mark_price(position.instrument)
     return PositionBook(
         symbol=position.instrument.unified,
@@ -229,7 +236,8 @@ def _position(venue: Venue, account: Account, name: str) -> PositionBook:
         entry_price=position.entry_price,
         mark_price=mark,
         unrealized_pnl=position.unrealized_pnl(mark),
-        leverage=account.leverage_of(name),
+        leverage=account.leverage_of(position.instrument.name),
+        side=position.side,
     )
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from alphapulse.simulator.core.instrument import Category, amount_of
 from alphapulse.simulator.core.order import Fill, Order
-from alphapulse.simulator.core.position import Position
+from alphapulse.simulator.core.position import Position, PositionSide, position_key
 
 # A year of a busy trader; older ones leave the venue's listings, as on the real ones.
 FILLS_KEPT = 100_000
@@ -119,16 +119,32 @@ class Account:
     """Pay spot fees in this asset, at the venue's discount, while there is enough of it."""
     can_trade: bool = True
     wallet: Wallet = field(default_factory=Wallet)
+    futures_wallet: Wallet | None = None
+    """Where perpetuals settle; ``None``: in the one wallet of a unified account."""
     positions: dict[str, Position] = field(default_factory=dict)
-    """By instrument name; flat ones are absent."""
+    """By `position_key`; flat ones are absent."""
+    is_hedged: bool = False
+    """Long and short of one perpetual may be held side by side."""
     leverage: dict[str, Decimal] = field(default_factory=dict)
     """By instrument name, where it was set."""
+    isolated: set[str] = field(default_factory=set)
+    """Names of the instruments whose margin is isolated; cross elsewhere."""
     open_orders: dict[int, Order] = field(default_factory=dict)
     final_orders: deque[Order] = field(default_factory=lambda: deque(maxlen=FINAL_ORDERS_KEPT))
     fills: deque[Fill] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT))
     orders_by_id: dict[int, Order] = field(default_factory=dict)
     orders_by_client_id: dict[str, Order] = field(default_factory=dict)
     """The latest order of each client id."""
+
+    def wallet_of(self, category: Category) -> Wallet:
+        """Which wallet a category trades from."""
+        if category is Category.LINEAR and self.futures_wallet is not None:
+            return self.futures_wallet
+        return self.wallet
+
+    def position(self, name: str, side: PositionSide = PositionSide.BOTH) -> Position | None:
+        """``None`` when flat."""
+        return self.positions.get(position_key(name, side))
 
     def archive(self, order: Order) -> None:
         """Keep a final order among those that can be asked for; the oldest makes room."""

@@ -58,7 +58,7 @@ class OrderDesk:
         checks.check(request, market.instrument, market.last_price or Decimal(0))
         self._check_identity(account, market, request)
         if request.reduce_only and not margin.reducible_lots(
-            account, market.instrument, request.side
+            account, market.instrument, request.side, request.position_side
         ):
             raise Refused(RefusalReason.REDUCE_ONLY)
         self._check_crossing(market, request)
@@ -179,11 +179,14 @@ class OrderDesk:
             lots=instrument.lots(request.quantity) if request.quantity else 0,
             quote_atoms=atoms_of(request.quote_quantity) if request.quote_quantity else 0,
             reduce_only=request.reduce_only,
+            position_side=request.position_side,
             created_ms=now_ms,
             updated_ms=now_ms,
         )
         if order.reduce_only:
-            reducible = margin.reducible_lots(account, instrument, order.side)
+            reducible = margin.reducible_lots(
+                account, instrument, order.side, order.position_side
+            )
             order.lots = min(order.lots, reducible) or order.lots
         if order.quote_atoms:
             budget = order.quote_atoms // instrument.tick_lot_atoms
@@ -212,13 +215,20 @@ class OrderDesk:
         return market.book.fillable(order.side, None, order.lots)[1] * instrument.tick_lot_atoms
 
     def _check_margin(self, account: Account, market: Market, order: Order) -> None:
-        opening = margin.opening_lots(account, order.instrument, order.side, order.lots)
+        opening = margin.opening_lots(
+            account, order.instrument, order.side, order.lots, order.position_side
+        )
         if order.reduce_only or not opening:
             return
         price = order.limit_price or market.mark_price
         value = EXACT.multiply(price, order.instrument.quantity(opening))
         fee = EXACT.multiply(value, account.fees[Category.LINEAR].taker)
-        needed = EXACT.divide(value, account.leverage_of(order.instrument.name)) + fee
+        leverage = account.leverage_of(order.instrument.name)
+        held = account.position(order.instrument.name, order.position_side)
+        whole = value if held is None else value + held.notional_at(market.mark_price)
+        if whole > order.instrument.largest_notional(leverage):
+            raise Refused(RefusalReason.LEVERAGE_TOO_HIGH)
+        needed = EXACT.divide(value, leverage) + fee
         if margin.report(account, order.instrument.quote, self._mark_price).available < needed:
             raise Refused(RefusalReason.INSUFFICIENT_MARGIN, order.instrument.quote)
 
@@ -295,8 +305,8 @@ class OrderDesk:
         instrument = order.instrument
         self._teller.order(order, Happening.FILLED, fill=fill)
         if instrument.category is Category.LINEAR:
-            self._teller.position(account, instrument)
-            self._teller.balances(account, instrument.quote)
+            self._teller.position(account, instrument, order.position_side)
+            self._teller.balances(account, instrument.quote, category=Category.LINEAR)
         else:
             self._teller.balances(account, instrument.base, instrument.quote, fill.fee_asset)
 

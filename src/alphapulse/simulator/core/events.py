@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.candles import Candle
-from alphapulse.simulator.core.instrument import Instrument
+from alphapulse.simulator.core.instrument import Category, Instrument
 from alphapulse.simulator.core.order import Fill, Order
-from alphapulse.simulator.core.position import Position
+from alphapulse.simulator.core.position import Position, PositionSide
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,8 @@ class Cause(StrEnum):
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
     FUNDING = "funding"
+    MARGIN = "margin"
+    """Moved between the wallet and an isolated position; the total is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class BalancesChanged(CoreEvent):
     cause: Cause
     delta: Decimal | None = None
     """Change of the only asset, for everything but orders."""
+    category: Category = Category.SPOT
+    """Whose wallet it is, where perpetuals have one of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,14 @@ class PositionChanged(CoreEvent):
     account_id: str
     instrument: Instrument
     position: Position | None
+    side: PositionSide = PositionSide.BOTH
+
+
+@dataclass(frozen=True, slots=True)
+class LeverageChanged(CoreEvent):
+    account_id: str
+    instrument: Instrument
+    leverage: Decimal
 
 
 @dataclass(frozen=True, slots=True)

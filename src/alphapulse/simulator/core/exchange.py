@@ -1,6 +1,7 @@
 """Exchange: one simulated venue's world. Markets, accounts, orders, and the passing of time."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from alphapulse.domain.money import EXACT
@@ -15,6 +16,7 @@ from alphapulse.simulator.core.events import (
     Cause,
     FundingCharged,
     FundingSettled,
+    LeverageChanged,
     MarketStatusChanged,
     Pulse,
 )
@@ -29,6 +31,7 @@ from alphapulse.simulator.core.instrument import (
 from alphapulse.simulator.core.maker import LiquidityMaker, MakerSettings
 from alphapulse.simulator.core.market import Bar, Market
 from alphapulse.simulator.core.order import Order, OrderRequest
+from alphapulse.simulator.core.position import Position
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
 from alphapulse.simulator.core.settlement import Settlement
 from alphapulse.simulator.core.teller import Teller
@@ -237,18 +240,22 @@ class Venue:
         label: str = "",
         fees: Mapping[Category, FeeRates] | None = None,
         fee_asset: str | None = None,
+        futures: Mapping[str, Decimal] | None = None,
     ) -> Account:
-        """A new customer with some money."""
+        """A new customer with some money; with ``futures`` in a wallet of its own beside it."""
         account = Account(
             id=account_id,
             label=label or account_id,
             uid=354_937_868 + len(self._accounts),
             fees={**DEFAULT_FEES, **(fees or {})},
             fee_asset=fee_asset,
+            futures_wallet=None if futures is None else Wallet(),
         )
         self._accounts[account_id] = account
         for asset, amount in deposits.items():
             self.deposit(account, asset, amount)
+        for asset, amount in (futures or {}).items():
+            self.deposit(account, asset, amount, Category.LINEAR)
         return account
 
     def add_key(self, key: ApiKey) -> None:
@@ -266,18 +273,41 @@ class Venue:
     def keys(self) -> tuple[ApiKey, ...]:
         return tuple(self._keys.values())
 
-    def deposit(self, account: Account, asset: str, amount: Decimal) -> None:
-        """Money from outside arrives; a negative amount leaves.
+    def deposit(
+        self,
+        account: Account,
+        asset: str,
+        amount: Decimal,
+        category: Category = Category.SPOT,
+    ) -> None:
+        """Money from outside arrives in the wallet of a category; a negative amount leaves.
 
         Raises:
             Refused: INSUFFICIENT_BALANCE, for more than is free.
         """
         atoms = atoms_of(amount)
-        if account.wallet[asset].free + min(atoms, 0) < 0:
+        if self._movable(account, asset, category) + min(atoms, 0) < 0:
             raise Refused(RefusalReason.INSUFFICIENT_BALANCE, asset)
-        account.wallet.add(asset, atoms)
+        account.wallet_of(category).add(asset, atoms)
         cause = Cause.DEPOSIT if atoms > 0 else Cause.WITHDRAWAL
-        self._teller.balances(account, asset, cause=cause, delta=amount)
+        self._teller.balances(account, asset, category=category, cause=cause, delta=amount)
+
+    def transfer(self, account: Account, asset: str, amount: Decimal, into: Category) -> None:
+        """Move money between the two wallets of an account that has two.
+
+        Raises:
+            Refused: INSUFFICIENT_BALANCE, for more than is free.
+        """
+        out = Category.SPOT if into is Category.LINEAR else Category.LINEAR
+        self.deposit(account, asset, -amount, out)
+        self.deposit(account, asset, amount, into)
+
+    def _movable(self, account: Account, asset: str, category: Category) -> int:
+        """Atoms that may leave a wallet: of a futures wallet only what no position needs."""
+        free = account.wallet_of(category)[asset].free
+        if category is Category.SPOT:
+            return free
+        return min(free, atoms_of(self.margin(account, asset).available))
 
     def margin(self, account: Account, asset: str) -> margin.MarginReport:
         """What perpetuals that settle in ``asset`` tie up."""
@@ -293,8 +323,79 @@ class Venue:
             raise Refused(RefusalReason.LEVERAGE_INVALID)
         if account.leverage_of(instrument.name) == leverage:
             raise Refused(RefusalReason.LEVERAGE_UNCHANGED)
+        self._check_leverage(account, instrument, leverage)
         account.leverage[instrument.name] = leverage
         self._teller.position(account, instrument)
+        now_ms = self.clock.now_ms()
+        self._feed.emit(LeverageChanged(now_ms, account.id, instrument, leverage))
+
+    def _check_leverage(self, account: Account, instrument: Instrument, leverage: Decimal) -> None:
+        """Whether the open positions could be held with it."""
+        held = [p for p in account.positions.values() if p.instrument is instrument]
+        most = instrument.largest_notional(leverage)
+        if any(p.notional_at(self.mark_price(instrument)) > most for p in held):
+            raise Refused(RefusalReason.LEVERAGE_TOO_HIGH)
+        before = account.leverage_of(instrument.name)
+        if leverage < before and any(p.isolated_atoms is not None for p in held):
+            raise Refused(RefusalReason.HAS_POSITION)
+        more = sum(p.initial_margin(leverage) - p.initial_margin(before) for p in held)
+        if more > max(Decimal(0), self.margin(account, instrument.quote).available):
+            raise Refused(RefusalReason.INSUFFICIENT_MARGIN, instrument.quote)
+
+    def set_isolated(self, account: Account, instrument: Instrument, *, is_isolated: bool) -> None:
+        """Isolated or cross margin for one perpetual.
+
+        Raises:
+            Refused: MARGIN_MODE_UNCHANGED, HAS_OPEN_ORDERS, HAS_POSITION.
+        """
+        name = instrument.name
+        if (name in account.isolated) == is_isolated:
+            raise Refused(RefusalReason.MARGIN_MODE_UNCHANGED)
+        if any(o.instrument is instrument for o in account.open_orders.values()):
+            raise Refused(RefusalReason.HAS_OPEN_ORDERS)
+        if any(p.instrument is instrument for p in account.positions.values()):
+            raise Refused(RefusalReason.HAS_POSITION)
+        if is_isolated:
+            account.isolated.add(name)
+        else:
+            account.isolated.discard(name)
+
+    def set_hedged(self, account: Account, *, is_hedged: bool) -> None:
+        """Long and short side by side, or one position in each perpetual.
+
+        Raises:
+            Refused: POSITION_MODE_UNCHANGED, HAS_OPEN_ORDERS, HAS_POSITION.
+        """
+        if account.is_hedged == is_hedged:
+            raise Refused(RefusalReason.POSITION_MODE_UNCHANGED)
+        of_perpetuals = (o.instrument.category for o in account.open_orders.values())
+        if Category.LINEAR in of_perpetuals:
+            raise Refused(RefusalReason.HAS_OPEN_ORDERS)
+        if account.positions:
+            raise Refused(RefusalReason.HAS_POSITION)
+        account.is_hedged = is_hedged
+
+    def add_margin(self, account: Account, position: Position, amount: Decimal) -> None:
+        """Put more of the wallet behind an isolated position; a negative amount gives it back.
+
+        Raises:
+            Refused: MARGIN_NOT_ISOLATED, INSUFFICIENT_MARGIN.
+        """
+        if position.isolated_atoms is None:
+            raise Refused(RefusalReason.MARGIN_NOT_ISOLATED)
+        instrument, atoms = position.instrument, atoms_of(amount)
+        spare = self.margin(account, instrument.quote).available
+        least = position.initial_margin(account.leverage_of(instrument.name))
+        is_left = position.isolated_margin + amount >= least
+        if amount > spare or (amount < 0 and not is_left):
+            raise Refused(RefusalReason.INSUFFICIENT_MARGIN, instrument.quote)
+        account.positions[position.key] = replace(
+            position, isolated_atoms=position.isolated_atoms + atoms
+        )
+        self._teller.position(account, instrument, position.side)
+        self._teller.balances(
+            account, instrument.quote, category=Category.LINEAR, cause=Cause.MARGIN
+        )
 
     # Orders. Each raises `Refused`, and then nothing has changed.
 
@@ -357,19 +458,22 @@ class Venue:
         """Charge one funding of a perpetual now: longs pay shorts while the rate is positive."""
         instrument, rate, mark = market.instrument, market.funding_rate, market.mark_price
         for account in self._accounts.values():
-            position = account.positions.get(instrument.name)
-            if position is None:
-                continue
-            value = EXACT.multiply(position.quantity, mark)
-            paid = atoms_of(EXACT.multiply(value, rate))
-            account.wallet.settle(instrument.quote, -paid)
-            # The house is the other side of everybody; what one pays it gets, to the atom.
-            self.house.wallet.settle(instrument.quote, paid)
-            self._tell_funding(account, market, position.quantity, -paid)
+            for position in tuple(account.positions.values()):
+                if position.instrument is not instrument:
+                    continue
+                value = EXACT.multiply(position.quantity, mark)
+                paid = atoms_of(EXACT.multiply(value, rate))
+                account.wallet_of(Category.LINEAR).settle(instrument.quote, -paid)
+                if position.isolated_atoms is not None:
+                    left = position.isolated_atoms - paid
+                    account.positions[position.key] = replace(position, isolated_atoms=left)
+                # The house is the other side of everybody; what one pays it gets, to the atom.
+                self.house.wallet.settle(instrument.quote, paid)
+                self._tell_funding(account, market, position, -paid)
         self._feed.emit(FundingSettled(self.clock.now_ms(), instrument, rate, mark))
 
     def _tell_funding(
-        self, account: Account, market: Market, quantity: Decimal, atoms: int
+        self, account: Account, market: Market, position: Position, atoms: int
     ) -> None:
         instrument, amount = market.instrument, amount_of(atoms)
         self._funding_id += 1
@@ -378,14 +482,20 @@ class Venue:
                 self.clock.now_ms(),
                 account.id,
                 instrument,
-                quantity,
+                position.quantity,
                 market.mark_price,
                 market.funding_rate,
                 amount,
                 self._funding_id,
             )
         )
-        self._teller.balances(account, instrument.quote, cause=Cause.FUNDING, delta=amount)
+        self._teller.balances(
+            account,
+            instrument.quote,
+            category=Category.LINEAR,
+            cause=Cause.FUNDING,
+            delta=amount,
+        )
 
     def _close_minute(self, boundary_ms: int) -> None:
         for market in self._priced.values():

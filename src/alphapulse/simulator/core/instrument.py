@@ -36,6 +36,25 @@ class MarketStatus(StrEnum):
     DELISTED = "delisted"
 
 
+@dataclass(frozen=True, slots=True)
+class RiskTier:
+    """How large a position may be at which leverage, and what of it must stay as margin.
+
+    ``floor`` and ``cap`` are notionals in the settle asset. ``deduction`` lets the maintenance
+    margin grow without a step where one tier follows another.
+    """
+
+    floor: Decimal
+    cap: Decimal
+    max_leverage: Decimal
+    maintenance_rate: Decimal
+    deduction: Decimal = Decimal(0)
+
+
+ONE_TIER = (RiskTier(Decimal(0), Decimal("Infinity"), Decimal(1000), Decimal("0.005")),)
+"""The first tier of the real venues' large contracts, without an end."""
+
+
 @dataclass(frozen=True)
 class Instrument:
     """What can be traded. Prices count in ticks and quantities in lots wherever they are ``int``.
@@ -47,6 +66,7 @@ class Instrument:
         min_notional: quote currency.
         price_band: a limit price must lie within reference / band .. reference x band.
         max_leverage: 1 on spot.
+        risk_tiers: of a perpetual, from the smallest notional up.
     """
 
     name: str
@@ -63,6 +83,7 @@ class Instrument:
     price_band: Decimal = Decimal(5)
     max_leverage: Decimal = Decimal(1)
     max_open_orders: int = 200
+    risk_tiers: tuple[RiskTier, ...] = ONE_TIER
 
     def __post_init__(self) -> None:
         product = EXACT.multiply(self.tick_size, self.lot_size)
@@ -108,6 +129,15 @@ class Instrument:
     def lots(self, quantity: Decimal) -> int:
         """Whole lots in a quantity, rounded down."""
         return int(EXACT.divide_int(quantity, self.lot_size))
+
+    def tier_of(self, notional: Decimal) -> RiskTier:
+        """The risk tier of a position worth so much; the last one beyond its end."""
+        within = (tier for tier in self.risk_tiers if notional <= tier.cap)
+        return next(within, self.risk_tiers[-1])
+
+    def largest_notional(self, leverage: Decimal) -> Decimal:
+        """What a position may be worth at a leverage, settle asset."""
+        return max(t.cap for t in self.risk_tiers if leverage <= t.max_leverage)
 
     def notional_atoms(self, ticks: int, lots: int) -> int:
         return ticks * lots * self.tick_lot_atoms

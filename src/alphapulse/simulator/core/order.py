@@ -7,6 +7,7 @@ from enum import StrEnum
 from alphapulse.domain.money import EXACT
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.instrument import Instrument, amount_of
+from alphapulse.simulator.core.position import PositionSide
 
 
 class OrderKind(StrEnum):
@@ -52,6 +53,8 @@ class OrderRequest:
     client_order_id: str | None = None
     """``None``: the venue invents one."""
     reduce_only: bool = False
+    position_side: PositionSide = PositionSide.BOTH
+    """Of a hedged account: which position it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Fill:
     closed_lots: int
     """How much of it reduced a position."""
     at_ms: int
+    position_side: PositionSide = PositionSide.BOTH
 
     @property
     def price(self) -> Decimal:
@@ -86,6 +90,10 @@ class Fill:
     @property
     def notional(self) -> Decimal:
         return amount_of(self.instrument.notional_atoms(self.ticks, self.lots))
+
+    @property
+    def realized_pnl(self) -> Decimal:
+        return amount_of(self.realized_atoms)
 
     @property
     def fee(self) -> Decimal:
@@ -121,6 +129,7 @@ class Order:
     locked_asset: str = ""
     locked_atoms: int = 0
     reject_reason: str = ""
+    position_side: PositionSide = PositionSide.BOTH
     fills: list[Fill] = field(default_factory=list)
 
     @property

@@ -26,6 +26,15 @@ class RefusalReason(StrEnum):
     ORDER_UNCHANGED = "order_unchanged"
     LEVERAGE_INVALID = "leverage_invalid"
     LEVERAGE_UNCHANGED = "leverage_unchanged"
+    LEVERAGE_TOO_HIGH = "leverage_too_high"
+    """The position is, or would be, worth more than its leverage allows."""
+    MARGIN_MODE_UNCHANGED = "margin_mode_unchanged"
+    POSITION_MODE_UNCHANGED = "position_mode_unchanged"
+    HAS_OPEN_ORDERS = "has_open_orders"
+    """A mode cannot change while there are some."""
+    HAS_POSITION = "has_position"
+    """A mode cannot change while there is one."""
+    MARGIN_NOT_ISOLATED = "margin_not_isolated"
 
 
 class Refused(Exception):

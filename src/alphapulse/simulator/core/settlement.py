@@ -1,6 +1,7 @@
 """Settlement: moves money for each fill. Nothing is made or lost on the way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 from alphapulse.domain.money import EXACT
@@ -8,7 +9,13 @@ from alphapulse.domain.order import Side
 from alphapulse.simulator.core.account import Account, Wallet
 from alphapulse.simulator.core.instrument import ATOM_DECIMALS, Category, Instrument
 from alphapulse.simulator.core.order import Fill, Order, OrderKind
-from alphapulse.simulator.core.position import after_fill
+from alphapulse.simulator.core.position import (
+    Position,
+    PositionSide,
+    after_fill,
+    isolated_atoms_after,
+    position_key,
+)
 
 # Venues book commissions with eight decimals.
 _FEE_GRAIN: int = 10 ** (ATOM_DECIMALS - 8)
@@ -58,12 +65,14 @@ class Settlement:
         else:
             fee_asset = instrument.quote
             fee = _fee(instrument.notional_atoms(ticks, lots), rate)
-            realized, closed = settle_linear(account, instrument, order.side, ticks, lots, at_ms)
-            account.wallet.settle(fee_asset, -fee)
+            realized, closed = settle_linear(
+                account, instrument, order.side, ticks, lots, at_ms, order.position_side
+            )
+            account.wallet_of(Category.LINEAR).settle(fee_asset, -fee)
             self._fees.add(fee_asset, fee)
         fill = Fill(
             trade_id, order.id, order.client_order_id, instrument, order.side, ticks, lots, fee,
-            fee_asset, rate, is_maker, realized, closed, at_ms,
+            fee_asset, rate, is_maker, realized, closed, at_ms, order.position_side,
         )  # fmt: skip
         order.fills.append(fill)
         account.fills.append(fill)
@@ -117,17 +126,35 @@ def settle_house(
 
 
 def settle_linear(
-    account: Account, instrument: Instrument, side: Side, ticks: int, lots: int, at_ms: int
+    account: Account,
+    instrument: Instrument,
+    side: Side,
+    ticks: int,
+    lots: int,
+    at_ms: int,
+    position_side: PositionSide = PositionSide.BOTH,
 ) -> tuple[int, int]:
     """Move a position and book the profit this realizes; the profit, and the lots it closed."""
     signed = lots if side is Side.BUY else -lots
-    change = after_fill(account.positions.get(instrument.name), instrument, signed, ticks, at_ms)
+    before = account.position(instrument.name, position_side)
+    change = after_fill(before, instrument, signed, ticks, at_ms)
+    key = position_key(instrument.name, position_side)
     if change.position is None:
-        del account.positions[instrument.name]
+        del account.positions[key]
     else:
-        account.positions[instrument.name] = change.position
-    account.wallet.settle(instrument.quote, change.realized_atoms)
+        account.positions[key] = _held(account, before, change.position, position_side)
+    account.wallet_of(Category.LINEAR).settle(instrument.quote, change.realized_atoms)
     return change.realized_atoms, change.closed_lots
+
+
+def _held(
+    account: Account, before: Position | None, after: Position, side: PositionSide
+) -> Position:
+    name = after.instrument.name
+    if name not in account.isolated:
+        return replace(after, side=side, isolated_atoms=None)
+    atoms = isolated_atoms_after(before, after, account.leverage_of(name))
+    return replace(after, side=side, isolated_atoms=atoms)
 
 
 def _still_needed(order: Order) -> int:

@@ -21,6 +21,7 @@ from alphapulse.simulator.core.feed import Feed
 from alphapulse.simulator.core.instrument import Category, Instrument
 from alphapulse.simulator.core.market import AggregateTrade, Market, PublicTrade
 from alphapulse.simulator.core.order import Fill, Order
+from alphapulse.simulator.core.position import PositionSide
 
 
 class Teller:
@@ -48,16 +49,21 @@ class Teller:
         self,
         account: Account,
         *assets: str,
+        category: Category = Category.SPOT,
         cause: Cause = Cause.ORDER,
         delta: Decimal | None = None,
     ) -> None:
         named = tuple(dict.fromkeys(asset for asset in assets if asset))
         if named:
-            self._feed.emit(BalancesChanged(self._now_ms(), account.id, named, cause, delta))
+            self._feed.emit(
+                BalancesChanged(self._now_ms(), account.id, named, cause, delta, category)
+            )
 
-    def position(self, account: Account, instrument: Instrument) -> None:
-        position = account.positions.get(instrument.name)
-        self._feed.emit(PositionChanged(self._now_ms(), account.id, instrument, position))
+    def position(
+        self, account: Account, instrument: Instrument, side: PositionSide = PositionSide.BOTH
+    ) -> None:
+        position = account.position(instrument.name, side)
+        self._feed.emit(PositionChanged(self._now_ms(), account.id, instrument, position, side))
 
     def trades(
         self, market: Market, trades: Sequence[PublicTrade], aggregates: Sequence[AggregateTrade]
