@@ -27,7 +27,7 @@ from alphapulse.services.orders import OrdersPage, key_of
 
 LATER = (
     "fee", "status_reason", "sent_at", "acknowledged_at", "latency_ms", "uncertain_since",
-    "events",
+    "events", "coverage.from", "coverage.to",
 )  # fmt: skip
 
 _STATUSES = {
