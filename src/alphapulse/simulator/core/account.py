@@ -135,6 +135,8 @@ class Account:
     orders_by_id: dict[int, Order] = field(default_factory=dict)
     orders_by_client_id: dict[str, Order] = field(default_factory=dict)
     """The latest order of each client id."""
+    client_ids: dict[str, int] = field(default_factory=dict)
+    """When each client id was used last, ms; also those of orders that are not kept any more."""
 
     def wallet_of(self, category: Category) -> Wallet:
         """Which wallet a category trades from."""
@@ -145,6 +147,23 @@ class Account:
     def position(self, name: str, side: PositionSide = PositionSide.BOTH) -> Position | None:
         """``None`` when flat."""
         return self.positions.get(position_key(name, side))
+
+    def enter(self, order: Order) -> None:
+        """Take a new order into the account's lists."""
+        self.orders_by_id[order.id] = order
+        self.open_orders[order.id] = order
+        self._name(order)
+
+    def rename(self, order: Order, name: str) -> None:
+        """Let an order be found by another client id from now on."""
+        if self.orders_by_client_id.get(order.client_order_id) is order:
+            del self.orders_by_client_id[order.client_order_id]
+        order.client_order_id = name
+        self._name(order)
+
+    def _name(self, order: Order) -> None:
+        self.orders_by_client_id[order.client_order_id] = order
+        self.client_ids[order.client_order_id] = order.created_ms
 
     def archive(self, order: Order) -> None:
         """Keep a final order among those that can be asked for; the oldest makes room."""

@@ -6,6 +6,7 @@ from alphapulse.domain.money import EXACT, is_multiple
 from alphapulse.simulator.core.instrument import Instrument
 from alphapulse.simulator.core.order import OrderKind, OrderRequest
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
+from alphapulse.simulator.core.trigger import WHOLE_BIPS, TriggerRequest
 
 
 def check(request: OrderRequest, instrument: Instrument, reference: Decimal) -> None:
@@ -15,7 +16,8 @@ def check(request: OrderRequest, instrument: Instrument, reference: Decimal) -> 
         reference: the price the band and a market order's notional are measured by.
 
     Raises:
-        Refused: PRICE_FILTER, PERCENT_PRICE, LOT_SIZE, MARKET_LOT_SIZE or NOTIONAL.
+        Refused: PRICE_FILTER, PERCENT_PRICE, LOT_SIZE, MARKET_LOT_SIZE, NOTIONAL or
+            TRIGGER_INVALID.
     """
     if request.kind is OrderKind.LIMIT:
         check_price(_needed(request.limit_price), instrument, reference)
@@ -23,7 +25,9 @@ def check(request: OrderRequest, instrument: Instrument, reference: Decimal) -> 
         check_quantity(request.quantity, instrument)
     if request.kind is OrderKind.MARKET:
         _check_market_size(request, instrument)
-    if not request.reduce_only:
+    if request.trigger is not None:
+        _check_trigger(request.trigger, instrument, reference)
+    if not (request.reduce_only or request.close_position):
         _check_notional(request, instrument, reference)
 
 
@@ -49,6 +53,20 @@ def check_notional(price: Decimal, quantity: Decimal, instrument: Instrument) ->
         raise Refused(RefusalReason.NOTIONAL)
 
 
+def _check_trigger(trigger: TriggerRequest, instrument: Instrument, reference: Decimal) -> None:
+    """Something to wait for: a price on the grid, a trail within reason, or both."""
+    if trigger.price is not None:
+        check_price(trigger.price, instrument, reference)
+    if trigger.trail is None:
+        if trigger.price is None:
+            raise Refused(RefusalReason.TRIGGER_INVALID)
+        return
+    bips, distance = trigger.trail.bips, trigger.trail.distance
+    is_one = (bips > 0) != (distance > 0)
+    if not is_one or not 0 <= bips < WHOLE_BIPS or distance < 0:
+        raise Refused(RefusalReason.TRIGGER_INVALID)
+
+
 def _check_market_size(request: OrderRequest, instrument: Instrument) -> None:
     if request.quantity is not None and request.quantity > instrument.max_market_quantity:
         raise Refused(RefusalReason.MARKET_LOT_SIZE)
@@ -59,7 +77,8 @@ def _check_notional(request: OrderRequest, instrument: Instrument, reference: De
         if _needed(request.quote_quantity) < instrument.min_notional:
             raise Refused(RefusalReason.NOTIONAL)
         return
-    check_notional(request.limit_price or reference, request.quantity, instrument)
+    price = request.limit_price or (request.trigger.price if request.trigger else None)
+    check_notional(price or reference, request.quantity, instrument)
 
 
 def _needed(value: Decimal | None) -> Decimal:

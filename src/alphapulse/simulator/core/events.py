@@ -115,6 +115,8 @@ class Happening(StrEnum):
     """What befell an order."""
 
     PLACED = "placed"
+    TRIGGERED = "triggered"
+    """Its price came; it works as any other order from here on, or is rejected next."""
     FILLED = "filled"
     """Partly or wholly; ``fill`` says how much."""
     CANCELED = "canceled"
@@ -130,7 +132,7 @@ class OrderChanged(CoreEvent):
     happening: Happening
     fill: Fill | None = None
     cancel_id: str | None = None
-    """Client id of the request that canceled it, where there was one."""
+    """Client id of the request that canceled or amended it, where there was one."""
 
 
 class Cause(StrEnum):

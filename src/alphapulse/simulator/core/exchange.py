@@ -11,6 +11,7 @@ from alphapulse.simulator.core.account import Account, ApiKey, FeeRates, Wallet
 from alphapulse.simulator.core.candles import HOUR_MS, MINUTE_MS
 from alphapulse.simulator.core.clock import MarketClock
 from alphapulse.simulator.core.desk import OrderDesk
+from alphapulse.simulator.core.entry import Change, Entry
 from alphapulse.simulator.core.events import (
     CandleClosed,
     Cause,
@@ -20,7 +21,9 @@ from alphapulse.simulator.core.events import (
     MarketStatusChanged,
     Pulse,
 )
+from alphapulse.simulator.core.execution import Execution
 from alphapulse.simulator.core.feed import Feed, Listener
+from alphapulse.simulator.core.funds import Funds
 from alphapulse.simulator.core.instrument import (
     Category,
     Instrument,
@@ -32,9 +35,11 @@ from alphapulse.simulator.core.maker import LiquidityMaker, MakerSettings
 from alphapulse.simulator.core.market import Bar, Market
 from alphapulse.simulator.core.order import Order, OrderRequest
 from alphapulse.simulator.core.position import Position
+from alphapulse.simulator.core.profile import VenueProfile
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
 from alphapulse.simulator.core.settlement import Settlement
 from alphapulse.simulator.core.teller import Teller
+from alphapulse.simulator.core.trigger import TriggerRequest
 
 FUNDING_INTERVAL_MS = 8 * HOUR_MS
 """Charged at 00:00, 08:00 and 16:00 UTC of the market's clock."""
@@ -64,9 +69,11 @@ class Venue:
         clock: MarketClock,
         *,
         maker: MakerSettings | None = None,
+        profile: VenueProfile | None = None,
     ) -> None:
         self.name = name
         self.clock = clock
+        self.profile = profile or VenueProfile()
         self.usd_per_usdt = Decimal(1)
         """The hidden reference: no market of the venue trades it."""
         self.house = Account("", "house", 0, DEFAULT_FEES, wallet=Wallet(may_owe=True))
@@ -81,13 +88,15 @@ class Venue:
         self._keys: dict[str, ApiKey] = {}
         self._feed = Feed()
         self._teller = Teller(self._feed, clock.now_ms)
+        settlement = Settlement(self.fees, self.convert)
+        self._entry = Entry(lambda: self.profile, clock.now_ms)
         self._desk = OrderDesk(
-            self.house,
             self._accounts,
-            Settlement(self.fees, self.convert),
+            self._entry,
+            Funds(settlement, self.mark_price),
+            Execution(self.house, self._accounts, settlement, self._teller, clock.now_ms),
             self._teller,
             clock.now_ms,
-            self.mark_price,
         )
         self._maker_settings = maker or MakerSettings()
         self._minute_ms = clock.now_ms() // MINUTE_MS * MINUTE_MS
@@ -108,7 +117,8 @@ class Venue:
         self._feed.emit(Pulse(self.clock.now_ms(), self._pulses))
 
     def advance(self) -> None:
-        """Catch up with the clock: close every minute that ended, charge funding that fell due.
+        """Catch up with the clock: close every minute that ended, charge funding that fell due,
+        end orders whose time is over.
 
         Candles close exactly on the minute when the clock is moved from minute to minute.
         """
@@ -119,6 +129,7 @@ class Venue:
             if now_minute_ms - self._minute_ms > FUNDING_INTERVAL_MS:
                 self._minute_ms = now_minute_ms
             self._close_minute(self._minute_ms)
+        self._desk.expire(lambda order: self._markets[order.instrument.key])
 
     # Markets.
 
@@ -159,7 +170,7 @@ class Venue:
     def set_price(self, market: Market, price: Decimal) -> None:
         """Move the market's middle to ``price``: quotes follow, and trade with whom they meet."""
         self.advance()
-        market.reference_price = price
+        market.move(price)
         self._priced[market.instrument.key] = market
         if market.candles.minute is None:
             market.open_minute(self.clock.now_ms())
@@ -172,7 +183,7 @@ class Venue:
         if maker.must_resize(price):
             maker.resize(price, self.usd_price(market.instrument.quote) or Decimal(1))
         maker.quote(book, price, best, is_replay=market.is_recorded)
-        self._teller.book(market)
+        self._desk.follow_up(market)
 
     def trade_flow(self, market: Market, side: Side, quantity: Decimal) -> None:
         """Somebody unnamed takes a little at the best price."""
@@ -181,7 +192,7 @@ class Venue:
             self.advance()
             other = Side.SELL if side is Side.BUY else Side.BUY
             self._desk.take(market, side, market.book.best(other)[0], lots)
-            self._teller.book(market)
+            self._desk.follow_up(market)
 
     def print_cross(self, market: Market, side: Side, quantity: Decimal) -> None:
         """A recorded trade: exactly at the driver's price, past the book."""
@@ -190,6 +201,7 @@ class Venue:
             ticks = market.instrument.ticks(market.reference_price)
             printed = market.print_trades(side, [(ticks, lots, 0)], 0, self.clock.now_ms())
             self._teller.trades(market, *printed)
+            self._desk.follow_up(market)
 
     def record_minute(self, market: Market, bar: Bar) -> None:
         """Put a recording's minute, as far as it is known, in place of the market's own candle.
@@ -446,11 +458,15 @@ class Venue:
         *,
         quantity: Decimal | None = None,
         limit_price: Decimal | None = None,
+        trigger: TriggerRequest | None = None,
+        client_order_id: str | None = None,
     ) -> Order:
-        """Change an open limit order in place; ``quantity`` is the new total."""
+        """Change an open order in place; ``quantity`` is the new total, ``trigger`` takes the
+        place of the one that has not been reached yet."""
         self.advance()
         market = self._markets[order.instrument.key]
-        return self._desk.amend(account, market, order, quantity=quantity, limit_price=limit_price)
+        change = Change(quantity, limit_price, trigger, client_order_id)
+        return self._desk.amend(account, market, order, change)
 
     # Time.
 

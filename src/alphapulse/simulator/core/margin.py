@@ -8,7 +8,7 @@ from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.account import Account
 from alphapulse.simulator.core.instrument import Category, Instrument
-from alphapulse.simulator.core.order import Order
+from alphapulse.simulator.core.order import Order, OrderState
 from alphapulse.simulator.core.position import Position, PositionSide
 
 MarkPrice = Callable[[Instrument], Decimal]
@@ -133,5 +133,8 @@ def _orders(account: Account, asset: str) -> list[Order]:
     return [
         order
         for order in account.open_orders.values()
-        if order.instrument.category is Category.LINEAR and order.instrument.settle == asset
+        if order.instrument.category is Category.LINEAR
+        and order.instrument.settle == asset
+        # What waits for its price ties nothing up until then.
+        and order.state is not OrderState.UNTRIGGERED
     ]

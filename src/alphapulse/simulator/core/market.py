@@ -22,6 +22,7 @@ from alphapulse.simulator.core.candles import (
     summed,
 )
 from alphapulse.simulator.core.instrument import Instrument, MarketStatus, amount_of
+from alphapulse.simulator.core.trigger import PriceKind
 
 # A REST page is 1000; a few pages of each busy market.
 TRADES_KEPT = 5_000
@@ -129,6 +130,7 @@ class Market:
         """Somebody else tells the candles, or nobody; trades here do not change them."""
         self._last_ticks = 0
         self._last_lots = 0
+        self._latest_ticks = 0
         self._trade_id = 0
         self._aggregate_id = 0
         self._day_key = (-1, -1)
@@ -152,6 +154,17 @@ class Market:
             return Decimal(0)
         return self.instrument.price(self.instrument.ticks(self.reference_price))
 
+    def move(self, price: Decimal) -> None:
+        """The driver says where the market is."""
+        self.reference_price = price
+        self._latest_ticks = self.instrument.ticks(price)
+
+    def ticks_by(self, kind: PriceKind) -> int:
+        """What triggers compare with; 0 before the first price."""
+        if kind is PriceKind.LAST:
+            return self._latest_ticks
+        return self.instrument.ticks(self.reference_price) if self.reference_price else 0
+
     def print_trades(
         self, taker_side: Side, parts: Sequence[tuple[int, int, int]], taker_id: int, at_ms: int
     ) -> tuple[list[PublicTrade], list[AggregateTrade]]:
@@ -169,7 +182,8 @@ class Market:
         buyer, seller = (taker_id, maker_id) if taker_side is Side.BUY else (maker_id, taker_id)
         trade = PublicTrade(self._trade_id, ticks, lots, taker_side, buyer, seller, at_ms)
         self.trades.append(trade)
-        self._last_ticks, self._last_lots = ticks, lots
+        self._last_ticks = self._latest_ticks = ticks
+        self._last_lots = lots
         if not self.is_recorded:
             self._add_to_minute(trade)
         return trade

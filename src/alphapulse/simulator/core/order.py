@@ -8,6 +8,7 @@ from alphapulse.domain.money import EXACT
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.instrument import Instrument, amount_of
 from alphapulse.simulator.core.position import PositionSide
+from alphapulse.simulator.core.trigger import Trigger, TriggerRequest
 
 
 class OrderKind(StrEnum):
@@ -19,21 +20,39 @@ class TimeInForce(StrEnum):
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    GTD = "gtd"
+    """Until ``expires_ms``."""
     POST_ONLY = "post_only"
+
+    @property
+    def can_rest(self) -> bool:
+        return self not in {TimeInForce.IOC, TimeInForce.FOK}
+
+
+class Origin(StrEnum):
+    """Who wanted an order."""
+
+    CLIENT = "client"
+    LIQUIDATION = "liquidation"
+    ADL = "adl"
+    """Auto-deleveraging: the venue closes a winner against a loser that went bankrupt."""
 
 
 class OrderState(StrEnum):
+    UNTRIGGERED = "untriggered"
+    """Waits for a price, outside of the book."""
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
-    """The venue ended it: nothing (more) to match for a market, IOC or FOK order."""
+    """The venue ended it: nothing (more) to match for a market, IOC or FOK order, or its time."""
     REJECTED = "rejected"
+    """At its entry, or when it was triggered."""
 
     @property
     def is_open(self) -> bool:
-        return self in {OrderState.NEW, OrderState.PARTIALLY_FILLED}
+        return self in {OrderState.UNTRIGGERED, OrderState.NEW, OrderState.PARTIALLY_FILLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +60,8 @@ class OrderRequest:
     """What a client asks for.
 
     A limit order has ``quantity`` and ``limit_price``; a market order ``quantity`` or, on spot,
-    ``quote_quantity`` (quote currency to spend or receive).
+    ``quote_quantity`` (quote currency to spend or receive). One that closes a position when it
+    triggers has no quantity.
     """
 
     side: Side
@@ -55,6 +75,11 @@ class OrderRequest:
     reduce_only: bool = False
     position_side: PositionSide = PositionSide.BOTH
     """Of a hedged account: which position it is about."""
+    trigger: TriggerRequest | None = None
+    close_position: bool = False
+    """With a trigger: all of the position that there is then."""
+    expires_ms: int = 0
+    """End of a GTD order, on the market's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +103,7 @@ class Fill:
     """How much of it reduced a position."""
     at_ms: int
     position_side: PositionSide = PositionSide.BOTH
+    origin: Origin = Origin.CLIENT
 
     @property
     def price(self) -> Decimal:
@@ -104,8 +130,9 @@ class Fill:
 class Order:
     """An order as the venue keeps it. Only the core changes one; events carry a copy.
 
-    ``lots`` is 0 for a market order by quote quantity until it has matched. ``ticks`` is 0 for a
-    market order. ``locked_atoms`` of ``locked_asset`` are set aside for what may still be filled.
+    ``lots`` is 0 for a market order by quote quantity until it has matched, and for one that
+    closes a position until it is triggered. ``ticks`` is 0 for a market order. ``locked_atoms`` of
+    ``locked_asset`` are set aside for what may still be filled.
     """
 
     id: int
@@ -123,6 +150,12 @@ class Order:
     quote_atoms: int = 0
     """Quote currency a market order by quote quantity may use."""
     reduce_only: bool = False
+    close_position: bool = False
+    expires_ms: int = 0
+    origin: Origin = Origin.CLIENT
+    trigger: Trigger | None = None
+    triggered_ms: int = 0
+    """0: not yet, or it has no trigger."""
     state: OrderState = OrderState.NEW
     filled_lots: int = 0
     filled_quote_atoms: int = 0
@@ -140,6 +173,11 @@ class Order:
     def limit_price(self) -> Decimal:
         """Zero for a market order."""
         return self.instrument.price(self.ticks)
+
+    @property
+    def stop_price(self) -> Decimal:
+        """Where it triggers; of a trail the price that starts it. Zero without one."""
+        return self.instrument.price(self.trigger.ticks if self.trigger else 0)
 
     @property
     def quantity(self) -> Decimal:

@@ -73,6 +73,7 @@ class Settlement:
         fill = Fill(
             trade_id, order.id, order.client_order_id, instrument, order.side, ticks, lots, fee,
             fee_asset, rate, is_maker, realized, closed, at_ms, order.position_side,
+            order.origin,
         )  # fmt: skip
         order.fills.append(fill)
         account.fills.append(fill)
