@@ -21,6 +21,7 @@ AlphaPulseError
 ├── NotReady                     starting, or nothing is known yet
 │   ├── SetupRequired            no account exists yet
 │   └── NotRunning               no server answers on this data folder
+├── RefreshTimedOut              the exchanges did not answer within the wait
 ├── WorkerStopped                the thread that owns this is not running
 ├── DatabaseError
 │   ├── DatabaseBusy             locked for longer than the time allowed
@@ -212,6 +213,14 @@ class SetupRequired(NotReady):
 
     code = "setup_required"
     fix = "Open the one-time link that the server printed at its start."
+
+
+class RefreshTimedOut(AlphaPulseError):
+    """The exchanges were not read within the wait; the reading goes on."""
+
+    code = "refresh_timed_out"
+    retryable = True
+    fix = "Ask without refresh=wait for what was read last, or wait longer with wait_s."
 
 
 class WorkerStopped(AlphaPulseError):

@@ -1,6 +1,12 @@
 """Orders and balances at the exchanges, over HTTP."""
 
-from alphapulse.domain.sync import FillCursor
+from dataclasses import replace
+
+import pytest
+
+from alphapulse.domain.account import AccountState
+from alphapulse.domain.events import AccountChanged
+from alphapulse.domain.sync import FillCursor, SyncKind
 from tests.fixtures.api import RunningApi, body
 
 
@@ -15,3 +21,36 @@ async def test_how_far_back_fills_are_known_is_null_and_listed_as_such(api: Runn
     assert (coverage["from"], coverage["to"], coverage["complete"]) == (None, None, True)
     (later,) = (w["subject"] for w in meta["warnings"] if w["code"] == "not_available_yet")
     assert {"coverage.from", "coverage.to"} <= set(later)
+
+
+async def test_waiting_for_a_reading_that_does_not_end_is_a_time_out(api: RunningApi) -> None:
+    await api.add_account("quick", BTC="1")
+    slow = await api.add_account("slow", BTC="2")
+    api.synchronizer.silent.add(slow.id)
+
+    problem = await body(await api.get("/api/exchange/balance?refresh=wait&wait_s=0.5"), 504)
+
+    assert problem["code"] == "refresh_timed_out"
+    assert problem["detail"] == "Not read within 0.5 s: slow."
+    assert problem["fix"]
+
+
+@pytest.mark.parametrize("refresh", ["none", "queue"])
+async def test_whoever_does_not_wait_gets_the_last_good_data(api: RunningApi, refresh: str) -> None:
+    slow = await api.add_account("slow", BTC="2")
+    api.synchronizer.silent.add(slow.id)
+
+    balance = await body(await api.get(f"/api/exchange/balance?refresh={refresh}"))
+
+    assert balance["accounts"][0]["balances"][0]["total"] == "2"
+
+
+async def test_a_refresh_leaves_out_the_accounts_that_are_paused(api: RunningApi) -> None:
+    active = await api.add_account("active", BTC="1")
+    paused = await api.add_account("paused", BTC="2")
+    await api.publish(AccountChanged(replace(paused, state=AccountState.PAUSED)))
+
+    balance = await body(await api.get("/api/exchange/balance?refresh=wait"))
+
+    assert [account["id"] for account in balance["accounts"]] == [active.id, paused.id]
+    assert api.synchronizer.synced == [(active.id, (SyncKind.BALANCES,))]

@@ -94,7 +94,7 @@ async def test_a_ban_outlives_restarts_and_nothing_is_sent(
     for _ in range(2):
         async with simulated_sync(ban_simulator, sqlite_settings, MAIN) as sync:
             await eventually(lambda: _is_silent(sync))
-            await sync.synchronizer.sync_now(timeout_s=0.5)
+            assert not await sync.synchronizer.sync_now(timeout_s=0.5)
             check = await sync.synchronizer.check_credentials(
                 BINANCE, credentials_of(ban_simulator.account(MAIN))
             )

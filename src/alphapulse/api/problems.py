@@ -26,6 +26,7 @@ STATUS: dict[type[errors.AlphaPulseError], int] = {
     errors.TooManyRequests: 429,
     errors.ConfigurationInvalid: 422,
     errors.NotReady: 503,
+    errors.RefreshTimedOut: 504,
     errors.WorkerStopped: 503,
     errors.DatabaseError: 503,
     errors.SecretUnreadable: 503,

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class Synchronization(Protocol):
 
     async def sync_now(
         self, account_id: AccountId | None, kinds: Collection[SyncKind], *, timeout_s: float
-    ) -> None: ...
+    ) -> bool: ...
 
 
 class Vault(Protocol):
@@ -191,10 +191,24 @@ class AccountService:
         else:
             active = await self.list(viewer)
             wanted = tuple(a for a in active if a.state is AccountState.ACTIVE)
-        async with asyncio.TaskGroup() as tasks:
-            for account in wanted:
-                tasks.create_task(self._sync_one(account.id, kinds or _ALL_KINDS, timeout_s))
+        await self.refresh(wanted, kinds or _ALL_KINDS, timeout_s=timeout_s)
         return wanted
+
+    async def refresh(
+        self, accounts: Iterable[Account], kinds: Collection[SyncKind], *, timeout_s: float
+    ) -> tuple[Account, ...]:
+        """Have the active ones of ``accounts`` read now, side by side.
+
+        Returns when the readings have ended, well or badly, or after ``timeout_s``: then those
+        that go on.
+        """
+        active = [account for account in accounts if account.state is AccountState.ACTIVE]
+        ended = await asyncio.gather(
+            *(self._sync_one(account.id, kinds, timeout_s) for account in active)
+        )
+        return tuple(
+            account for account, has_ended in zip(active, ended, strict=True) if not has_ended
+        )
 
     async def list(self, viewer: Viewer) -> tuple[Account, ...]:
         """The viewer's accounts, the oldest first."""
@@ -216,8 +230,8 @@ class AccountService:
 
     async def _sync_one(
         self, account_id: AccountId, kinds: Collection[SyncKind], timeout_s: float
-    ) -> None:
-        await self._worker.call(
+    ) -> bool:
+        return await self._worker.call(
             lambda: self._synchronization.sync_now(account_id, kinds, timeout_s=timeout_s)
         )
 

@@ -34,6 +34,7 @@ from alphapulse.errors import (
     KeyTooPowerful,
     NotFound,
     NotReady,
+    RefreshTimedOut,
     SecretUnreadable,
     WorkerStopped,
 )
@@ -51,7 +52,7 @@ QUEUE_S = 0.1
 @router.get(
     "/balance",
     operation_id="get_exchange_balance",
-    responses=problem_responses(NotFound, NotReady, WorkerStopped),
+    responses=problem_responses(NotFound, NotReady, RefreshTimedOut, WorkerStopped),
 )
 async def get_balance(
     query: Annotated[BalanceQuery, Query()],
@@ -61,17 +62,21 @@ async def get_balance(
 ) -> BalanceBody:
     """Every account with every balance, as last read.
 
-    `refresh=wait` reads the exchanges first, for up to `wait_s`; what was not read by then is
-    shown as it was and its account says so. `refresh=queue` asks for a reading and does not wait.
+    `refresh=wait` reads the active accounts first, and gives up after `wait_s`; a reading that
+    ended badly shows what was read last, and its account says so. `refresh=queue` asks for a
+    reading and does not wait.
     """
     viewer = services.portfolio.seen_in(await services.users.viewer(caller.user_id), query.currency)
     only = [AccountId(account) for account in query.account]
     if query.refresh != "none":
-        timeout_s = query.wait_s if query.refresh == "wait" else QUEUE_S
-        for account in services.portfolio.accounts(viewer, only):
-            await services.accounts.sync(
-                viewer, account.id, [SyncKind.BALANCES], timeout_s=timeout_s
-            )
+        late = await services.accounts.refresh(
+            services.portfolio.accounts(viewer, only),
+            [SyncKind.BALANCES],
+            timeout_s=query.wait_s if query.refresh == "wait" else QUEUE_S,
+        )
+        if late and query.refresh == "wait":
+            labels = ", ".join(account.label for account in late)
+            raise RefreshTimedOut(f"not read within {query.wait_s:g} s: {labels}")
     snapshot = services.portfolio.snapshot(viewer, only)
     return views.balances_of(snapshot, services.portfolio, query, request_id)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from alphapulse.database.connection import Database, open_database
 from alphapulse.database.settings import DatabaseSettings
@@ -106,15 +106,21 @@ class Synchronizer:
         kinds: Collection[SyncKind] = frozenset(SyncKind),
         *,
         timeout_s: float = 30.0,
-    ) -> None:
+    ) -> bool:
         """Read now and return when that has ended, or after ``timeout_s``; the statuses tell how.
+
+        Returns:
+            Whether it has ended, well or badly; if not, it goes on.
 
         Raises:
             Conflict: this account is not being synchronized.
         """
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(timeout_s):
                 await self._running_groups().sync_now(account_id, kinds)
+        except TimeoutError:
+            return False
+        return True
 
     def report(self) -> SyncReport:
         """How everything is, at most a quarter of a second ago; from any thread."""
