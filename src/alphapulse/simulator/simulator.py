@@ -30,8 +30,9 @@ from alphapulse.simulator.settings import (
     SimulatorSettings,
 )
 from alphapulse.simulator.tls import LocalAuthority
+from alphapulse.simulator.venues.binance.limits import RateLimits as BinanceLimits
 from alphapulse.simulator.venues.binance_spot.face import BinanceSpotFace
-from alphapulse.simulator.venues.binance_spot.limits import RateLimits as BinanceLimits
+from alphapulse.simulator.venues.binance_spot.limits import QUOTA as SPOT_QUOTA
 from alphapulse.simulator.venues.bybit.face import BybitFace
 from alphapulse.simulator.venues.bybit.limits import RateLimits as BybitLimits
 from alphapulse.simulator.world import Books, SimulatedAccount, World
@@ -209,6 +210,8 @@ def _virtual_clock(settings: SimulatorSettings, driver: Driver) -> VirtualMarket
 def _faces(world: World, settings: SimulatorSettings) -> tuple[BinanceSpotFace, BybitFace]:
     venues, clocks, is_strict = world.venues, world.auth_clocks, settings.enforce_limits
     return (
-        BinanceSpotFace(venues["binance"], clocks["binance"], BinanceLimits(is_enforced=is_strict)),
+        BinanceSpotFace(
+            venues["binance"], clocks["binance"], BinanceLimits(SPOT_QUOTA, is_enforced=is_strict)
+        ),
         BybitFace(venues["bybit"], clocks["bybit"], BybitLimits(is_enforced=is_strict)),
     )

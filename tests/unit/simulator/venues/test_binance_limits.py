@@ -3,16 +3,10 @@
 import ccxt
 import pytest
 
-from alphapulse.simulator.venues.binance_spot.codes import BinanceError
-from alphapulse.simulator.venues.binance_spot.limits import (
-    FIRST_BAN_MS,
-    ORDERS_10S,
-    PATIENCE,
-    WEIGHT_A_MINUTE,
-    RateLimits,
-    weight,
-)
-from alphapulse.simulator.venues.binance_spot.params import Params
+from alphapulse.simulator.venues.binance.codes import BinanceError
+from alphapulse.simulator.venues.binance.limits import FIRST_BAN_MS, PATIENCE, RateLimits
+from alphapulse.simulator.venues.binance.params import Params
+from alphapulse.simulator.venues.binance_spot.limits import QUOTA, weight
 
 NOW_MS = 1_700_000_040_000  # the beginning of a minute
 ME = "127.0.0.1"
@@ -48,7 +42,7 @@ def refused(limits: RateLimits, amount: int, now_ms: int) -> BinanceError:
 
 
 def test_weight_adds_up_within_a_minute_and_is_forgotten_after_it() -> None:
-    limits = RateLimits()
+    limits = RateLimits(QUOTA)
     limits.spend(ME, "/api/v3/depth", 250, NOW_MS)
     same = limits.spend(ME, "/api/v3/time", 1, NOW_MS + 59_999)
     following = limits.spend(ME, "/api/v3/time", 1, NOW_MS + 60_000)
@@ -59,12 +53,12 @@ def test_weight_adds_up_within_a_minute_and_is_forgotten_after_it() -> None:
 
 
 def test_who_goes_on_after_429_is_banned_and_each_ban_is_longer() -> None:
-    limits = RateLimits()
-    limits.spend(ME, "/api/v3/depth", WEIGHT_A_MINUTE, NOW_MS)
+    limits = RateLimits(QUOTA)
+    limits.spend(ME, "/api/v3/depth", QUOTA.weight_a_minute, NOW_MS)
     first = [refused(limits, 1, NOW_MS + 10_000) for _ in range(PATIENCE + 1)]
     until_ms = NOW_MS + 10_000 + FIRST_BAN_MS
     still = refused(limits, 1, until_ms - 1)
-    limits.spend(ME, "/api/v3/depth", WEIGHT_A_MINUTE, until_ms)
+    limits.spend(ME, "/api/v3/depth", QUOTA.weight_a_minute, until_ms)
     again = [refused(limits, 1, until_ms) for _ in range(PATIENCE + 1)]
 
     assert [error.status for error in first] == [429] * PATIENCE + [418]
@@ -75,15 +69,15 @@ def test_who_goes_on_after_429_is_banned_and_each_ban_is_longer() -> None:
 
 
 def test_unenforced_limits_still_tell() -> None:
-    limits = RateLimits(is_enforced=False)
-    headers = limits.spend(ME, "/api/v3/depth", 10 * WEIGHT_A_MINUTE, NOW_MS)
+    limits = RateLimits(QUOTA, is_enforced=False)
+    headers = limits.spend(ME, "/api/v3/depth", 10 * QUOTA.weight_a_minute, NOW_MS)
 
-    assert headers["X-MBX-USED-WEIGHT-1M"] == str(10 * WEIGHT_A_MINUTE)
+    assert headers["X-MBX-USED-WEIGHT-1M"] == str(10 * QUOTA.weight_a_minute)
 
 
 def test_orders_are_limited_per_account_and_ten_seconds() -> None:
-    limits = RateLimits()
-    for _ in range(ORDERS_10S):
+    limits = RateLimits(QUOTA)
+    for _ in range(QUOTA.orders[0].limit):
         limits.count_order("ann", NOW_MS)
     with pytest.raises(BinanceError) as error:
         limits.count_order("ann", NOW_MS)

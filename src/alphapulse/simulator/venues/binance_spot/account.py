@@ -3,16 +3,11 @@
 from alphapulse.simulator.core.clock import AuthClock
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
-from alphapulse.simulator.venues.binance_spot import rows
-from alphapulse.simulator.venues.binance_spot.limits import (
-    ORDERS_1D,
-    ORDERS_10S,
-    RateLimits,
-)
+from alphapulse.simulator.venues.binance.limits import RateLimits
+from alphapulse.simulator.venues.binance.market_rows import ZERO, Row, text
+from alphapulse.simulator.venues.binance.params import Params
+from alphapulse.simulator.venues.binance.routes import Caller, Private
 from alphapulse.simulator.venues.binance_spot.market import MarketRoutes
-from alphapulse.simulator.venues.binance_spot.orders import Caller, Private
-from alphapulse.simulator.venues.binance_spot.params import Params
-from alphapulse.simulator.venues.binance_spot.rows import Row
 
 LEGAL_MONEY = frozenset({"EUR", "USD", "GBP"})
 
@@ -53,10 +48,10 @@ class AccountRoutes:
             "buyerCommission": 0,
             "sellerCommission": 0,
             "commissionRates": {
-                "maker": rows.text(rates.maker),
-                "taker": rows.text(rates.taker),
-                "buyer": rows.ZERO,
-                "seller": rows.ZERO,
+                "maker": text(rates.maker),
+                "taker": text(rates.taker),
+                "buyer": ZERO,
+                "seller": ZERO,
             },
             "canTrade": account.can_trade,
             "canWithdraw": True,
@@ -69,8 +64,8 @@ class AccountRoutes:
             "balances": [
                 {
                     "asset": asset,
-                    "free": rows.text(wallet.free(asset)),
-                    "locked": rows.text(wallet.locked(asset)),
+                    "free": text(wallet.free(asset)),
+                    "locked": text(wallet.locked(asset)),
                 }
                 for asset in self._assets(caller)
                 if wallet[asset].total or not is_short
@@ -82,13 +77,18 @@ class AccountRoutes:
     def _commission(self, params: Params, caller: Caller) -> Row:
         market = self._markets.market(params.symbol())
         rates = caller.account.fees[Category.SPOT]
-        nothing = {"maker": rows.ZERO, "taker": rows.ZERO, "buyer": rows.ZERO, "seller": rows.ZERO}
+        nothing = {
+            "maker": ZERO,
+            "taker": ZERO,
+            "buyer": ZERO,
+            "seller": ZERO,
+        }
         return {
             "symbol": market.instrument.name,
             "standardCommission": {
                 **nothing,
-                "maker": rows.text(rates.maker),
-                "taker": rows.text(rates.taker),
+                "maker": text(rates.maker),
+                "taker": text(rates.taker),
             },
             "specialCommission": nothing,
             "taxCommission": nothing,
@@ -101,11 +101,10 @@ class AccountRoutes:
         }
 
     def _order_limits(self, _: Params, caller: Caller) -> list[Row]:
-        in_10s, in_day = self._limits.order_counts(caller.account.id, self._clock.now_ms())
-        kind = {"rateLimitType": "ORDERS"}
+        counts = self._limits.order_counts(caller.account.id, self._clock.now_ms())
+        windows = self._limits.quota.orders
         return [
-            {**kind, "interval": "SECOND", "intervalNum": 10, "limit": ORDERS_10S, "count": in_10s},
-            {**kind, "interval": "DAY", "intervalNum": 1, "limit": ORDERS_1D, "count": in_day},
+            {**window.row, "count": count} for window, count in zip(windows, counts, strict=True)
         ]
 
     def _restrictions(self, _: Params, caller: Caller) -> Row:
@@ -150,8 +149,8 @@ class AccountRoutes:
             "depositAllEnable": True,
             "withdrawAllEnable": True,
             "name": asset,
-            "free": rows.text(wallet.free(asset)),
-            "locked": rows.text(wallet.locked(asset)),
+            "free": text(wallet.free(asset)),
+            "locked": text(wallet.locked(asset)),
             "freeze": "0",
             "withdrawing": "0",
             "ipoing": "0",

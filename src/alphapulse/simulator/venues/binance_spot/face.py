@@ -7,18 +7,22 @@ from uuid import uuid4
 from alphapulse.simulator.core.account import ApiKey
 from alphapulse.simulator.core.clock import AuthClock
 from alphapulse.simulator.core.exchange import Venue
+from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.drivers.step import DepthSnapshot, RawFrame
+from alphapulse.simulator.venues.binance.auth import Authenticator
+from alphapulse.simulator.venues.binance.codes import BinanceError, bad_key
+from alphapulse.simulator.venues.binance.limits import RateLimits
+from alphapulse.simulator.venues.binance.market_rows import Row
+from alphapulse.simulator.venues.binance.market_session import MarketSession
+from alphapulse.simulator.venues.binance.params import Params
+from alphapulse.simulator.venues.binance.recording import Recording
+from alphapulse.simulator.venues.binance.routes import Caller
+from alphapulse.simulator.venues.binance.streams import Streams
 from alphapulse.simulator.venues.binance_spot.account import AccountRoutes
-from alphapulse.simulator.venues.binance_spot.auth import Authenticator
-from alphapulse.simulator.venues.binance_spot.codes import BinanceError, bad_key
-from alphapulse.simulator.venues.binance_spot.limits import RateLimits, weight
+from alphapulse.simulator.venues.binance_spot.limits import weight
 from alphapulse.simulator.venues.binance_spot.market import MarketRoutes
-from alphapulse.simulator.venues.binance_spot.market_session import MarketSession
-from alphapulse.simulator.venues.binance_spot.orders import Caller, OrderRoutes
-from alphapulse.simulator.venues.binance_spot.params import Params
-from alphapulse.simulator.venues.binance_spot.recording import Recording
-from alphapulse.simulator.venues.binance_spot.rows import Row
-from alphapulse.simulator.venues.binance_spot.streams import Streams
+from alphapulse.simulator.venues.binance_spot.orders import OrderRoutes
+from alphapulse.simulator.venues.binance_spot.streams import make_topic
 from alphapulse.simulator.venues.binance_spot.ws_api import ApiSession
 from alphapulse.simulator.venues.face import Answer, Request, Session, Socket, Subject
 
@@ -60,7 +64,9 @@ class BinanceSpotFace:
         self.limits = limits
         self._authenticator = Authenticator(venue.key, auth_clock)
         recording = Recording()
-        self._streams = Streams(venue, recording)
+        self._streams = Streams(
+            venue, Category.SPOT, lambda name: make_topic(name, venue), recording
+        )
         market = MarketRoutes(venue, auth_clock, recording)
         orders = OrderRoutes(venue, market)
         account = AccountRoutes(venue, market, auth_clock, limits)

@@ -1,124 +1,30 @@
-"""Frames: the payloads of Binance's market streams."""
+"""Frames: the payloads of Binance's spot streams, where they are not those of futures, too."""
 
 from alphapulse.domain.order import Side
-from alphapulse.simulator.core.candles import Candle
-from alphapulse.simulator.core.events import AggregatePrinted, BestChanged, TradePrinted
-from alphapulse.simulator.core.instrument import Instrument
+from alphapulse.simulator.core.events import AggregatePrinted, TradePrinted
 from alphapulse.simulator.core.market import DayStatistics, Market
-from alphapulse.simulator.venues.binance_spot import rows
-from alphapulse.simulator.venues.binance_spot.rows import Row, eight, text
+from alphapulse.simulator.venues.binance import market_frames, market_rows
+from alphapulse.simulator.venues.binance.market_rows import Row, eight
 
 
 def trade(event: TradePrinted) -> Row:
-    return {
-        "e": "trade",
-        "E": event.at_ms,
-        "s": event.instrument.name,
-        "t": event.trade_id,
-        "p": text(event.price),
-        "q": text(event.quantity),
-        "T": event.at_ms,
-        "m": event.taker_side is Side.SELL,
-        "M": True,
-    }
+    return {**market_frames.trade(event), "M": True}
 
 
 def aggregate(event: AggregatePrinted) -> Row:
-    return {
-        "e": "aggTrade",
-        "E": event.at_ms,
-        "s": event.instrument.name,
-        "a": event.aggregate_id,
-        "p": text(event.price),
-        "q": text(event.quantity),
-        "f": event.first_trade_id,
-        "l": event.last_trade_id,
-        "T": event.at_ms,
-        "m": event.taker_side is Side.SELL,
-        "M": True,
-    }
-
-
-def best(event: BestChanged) -> Row:
-    """Has no event type: that is how clients tell it on spot."""
-    instrument = event.instrument
-    return {
-        "u": event.update_id,
-        "s": instrument.name,
-        "b": text(instrument.price(event.bid_ticks)),
-        "B": text(instrument.quantity(event.bid_lots)),
-        "a": text(instrument.price(event.ask_ticks)),
-        "A": text(instrument.quantity(event.ask_lots)),
-    }
-
-
-def candle(instrument: Instrument, interval: str, candle: Candle, at_ms: int) -> Row:
-    return {
-        "e": "kline",
-        "E": at_ms,
-        "s": instrument.name,
-        "k": {
-            "t": candle.open_ms,
-            "T": candle.close_ms,
-            "s": instrument.name,
-            "i": interval,
-            "f": candle.first_trade_id,
-            "L": candle.last_trade_id,
-            "o": text(candle.open),
-            "c": text(candle.close),
-            "h": text(candle.high),
-            "l": text(candle.low),
-            "v": text(candle.volume),
-            "n": candle.trades,
-            "x": candle.is_closed,
-            "q": text(candle.quote_volume),
-            "V": text(candle.taker_volume),
-            "Q": text(candle.taker_quote_volume),
-            "B": "0",
-        },
-    }
-
-
-def mini_ticker(market: Market, day: DayStatistics, at_ms: int) -> Row:
-    return {
-        "e": "24hrMiniTicker",
-        "E": at_ms,
-        "s": market.instrument.name,
-        "c": text(day.last),
-        "o": text(day.open),
-        "h": text(day.high),
-        "l": text(day.low),
-        "v": text(day.volume),
-        "q": text(day.quote_volume),
-    }
+    return {**market_frames.aggregate(event), "M": True}
 
 
 def ticker(market: Market, day: DayStatistics, at_ms: int) -> Row:
-    best = rows.best(market)
+    """With best bid and ask."""
+    row, best = market_frames.ticker(market, day, at_ms), market_rows.best(market)
     return {
-        "e": "24hrTicker",
-        "E": at_ms,
-        "s": market.instrument.name,
-        "p": text(day.change),
-        "P": rows.percent(day),
-        "w": eight(day.average_price),
-        "x": text(day.open),
-        "c": text(day.last),
-        "Q": text(market.last_quantity),
+        **row,
+        "x": row["o"],
         "b": best["bidPrice"],
         "B": best["bidQty"],
         "a": best["askPrice"],
         "A": best["askQty"],
-        "o": text(day.open),
-        "h": text(day.high),
-        "l": text(day.low),
-        "v": text(day.volume),
-        "q": text(day.quote_volume),
-        "O": day.open_ms,
-        "C": day.close_ms,
-        "F": day.first_trade_id,
-        "L": day.last_trade_id,
-        "n": day.trades,
     }
 
 
@@ -129,27 +35,8 @@ def average_price(market: Market, minutes: int, at_ms: int) -> Row:
         "E": at_ms,
         "s": market.instrument.name,
         "i": f"{minutes}m",
-        "w": rows.ZERO if price is None else eight(price),
+        "w": market_rows.ZERO if price is None else eight(price),
         "T": market.trades[-1].at_ms if market.trades else at_ms,
-    }
-
-
-def depth(
-    instrument: Instrument,
-    first_id: int,
-    last_id: int,
-    bids: dict[int, int],
-    asks: dict[int, int],
-    at_ms: int,
-) -> Row:
-    return {
-        "e": "depthUpdate",
-        "E": at_ms,
-        "s": instrument.name,
-        "U": first_id,
-        "u": last_id,
-        "b": rows.levels(instrument, sorted(bids.items(), reverse=True)),
-        "a": rows.levels(instrument, sorted(asks.items())),
     }
 
 
@@ -157,6 +44,6 @@ def partial_depth(market: Market, levels: int) -> Row:
     book, instrument = market.book, market.instrument
     return {
         "lastUpdateId": book.update_id,
-        "bids": rows.levels(instrument, book.levels(Side.BUY, levels)),
-        "asks": rows.levels(instrument, book.levels(Side.SELL, levels)),
+        "bids": market_rows.levels(instrument, book.levels(Side.BUY, levels)),
+        "asks": market_rows.levels(instrument, book.levels(Side.SELL, levels)),
     }

@@ -7,8 +7,8 @@ from alphapulse.simulator.core.instrument import Instrument, MarketStatus
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import OrderRequest
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
-from alphapulse.simulator.venues.binance_spot.limits import RATE_LIMITS
-from alphapulse.simulator.venues.binance_spot.rows import ZERO, Row, text
+from alphapulse.simulator.venues.binance.market_rows import ZERO, Row, text
+from alphapulse.simulator.venues.binance_spot.limits import QUOTA, RAW_REQUESTS
 
 PRECISION = 8
 
@@ -31,7 +31,7 @@ def exchange_info(markets: list[Market], now_ms: int) -> Row:
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
-        "rateLimits": list(RATE_LIMITS),
+        "rateLimits": [*QUOTA.rows, RAW_REQUESTS],
         "exchangeFilters": [],
         "symbols": [_symbol(market) for market in markets],
         "sors": [],

@@ -1,8 +1,6 @@
 """Market routes: what anybody may ask Binance without a key."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable
 
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.candles import INTERVALS
@@ -11,25 +9,17 @@ from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, MarketStatus
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.refusal import Refused
+from alphapulse.simulator.venues.binance import market_rows
+from alphapulse.simulator.venues.binance.codes import BinanceError, bad_symbol
+from alphapulse.simulator.venues.binance.market_rows import Row
+from alphapulse.simulator.venues.binance.params import Params
+from alphapulse.simulator.venues.binance.recording import Recording
+from alphapulse.simulator.venues.binance.routes import Public, Window
 from alphapulse.simulator.venues.binance_spot import rows
-from alphapulse.simulator.venues.binance_spot.codes import (
-    BinanceError,
-    bad_combination,
-    bad_symbol,
-)
 from alphapulse.simulator.venues.binance_spot.listing import exchange_info
-from alphapulse.simulator.venues.binance_spot.params import Params
-from alphapulse.simulator.venues.binance_spot.recording import Recording
-from alphapulse.simulator.venues.binance_spot.rows import Row
 
 AVERAGE_MINUTES = 5
-PAGE = 500
-PAGE_MAX = 1_000
 DEPTH_MAX = 5_000
-
-Public = Callable[[Params], object]
-
-_T = TypeVar("_T")
 
 
 class MarketRoutes:
@@ -100,8 +90,8 @@ class MarketRoutes:
         book, instrument = market.book, market.instrument
         return {
             "lastUpdateId": book.update_id,
-            "bids": rows.levels(instrument, book.levels(Side.BUY, limit)),
-            "asks": rows.levels(instrument, book.levels(Side.SELL, limit)),
+            "bids": market_rows.levels(instrument, book.levels(Side.BUY, limit)),
+            "asks": market_rows.levels(instrument, book.levels(Side.SELL, limit)),
         }
 
     def _trades(self, params: Params) -> list[Row]:
@@ -125,14 +115,14 @@ class MarketRoutes:
         candles = market.candles.range(interval, window.start_ms, window.end_ms)
         is_from_start = window.start_ms is not None
         picked = candles[: window.limit] if is_from_start else candles[-window.limit :]
-        return [rows.candle(candle) for candle in picked]
+        return [market_rows.candle(candle) for candle in picked]
 
     def _average_price(self, params: Params) -> Row:
         market = self.market(params.symbol())
         price = market.average_price(AVERAGE_MINUTES)
         return {
             "mins": AVERAGE_MINUTES,
-            "price": rows.ZERO if price is None else rows.eight(price),
+            "price": market_rows.ZERO if price is None else market_rows.eight(price),
             "closeTime": market.trades[-1].at_ms if market.trades else self._venue.clock.now_ms(),
         }
 
@@ -140,14 +130,14 @@ class MarketRoutes:
         kind = params.optional("type") or "FULL"
         if kind not in {"FULL", "MINI"}:
             raise BinanceError(-1139, "Invalid ticker type.")
-        return self._per_symbol(params, rows.mini_day_of if kind == "MINI" else rows.day_of)
+        return self._per_symbol(params, market_rows.mini_day_of if kind == "MINI" else rows.day_of)
 
     def _price(self, params: Params) -> object:
-        return self._per_symbol(params, rows.last_price)
+        return self._per_symbol(params, market_rows.last_price)
 
     def _best(self, params: Params) -> object:
         return self._per_symbol(
-            params, lambda market, _: {"symbol": market.instrument.name, **rows.best(market)}
+            params, lambda market, _: {"symbol": market.instrument.name, **market_rows.best(market)}
         )
 
     def _per_symbol(self, params: Params, row: Callable[[Market, int], Row]) -> object:
@@ -164,37 +154,3 @@ class MarketRoutes:
         if names is None:
             return self.all_markets(), False
         return [self.market(name) for name in names], params.has("symbol")
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which part of a list is wanted. Times are ms, both ends included."""
-
-    from_id: int | None
-    start_ms: int | None
-    end_ms: int | None
-    limit: int
-
-    @classmethod
-    def of(cls, params: Params) -> "Window":
-        start_ms, end_ms = params.integer("startTime"), params.integer("endTime")
-        if start_ms is not None and end_ms is not None and start_ms > end_ms:
-            raise BinanceError(-1100, "Start time is greater than end time.")
-        from_id = params.integer("fromId")
-        if from_id is not None and start_ms is not None:
-            raise bad_combination()
-        return cls(from_id, start_ms, end_ms, params.limit(PAGE, PAGE_MAX))
-
-    def pick(
-        self, things: Iterable[_T], id_of: Callable[[_T], int], ms_of: Callable[[_T], int]
-    ) -> list[_T]:
-        """The first ones from an id or a start on; without either the last ones."""
-        picked = [
-            thing
-            for thing in things
-            if (self.from_id is None or id_of(thing) >= self.from_id)
-            and (self.start_ms is None or ms_of(thing) >= self.start_ms)
-            and (self.end_ms is None or ms_of(thing) <= self.end_ms)
-        ]
-        is_from_start = self.from_id is not None or self.start_ms is not None
-        return picked[: self.limit] if is_from_start else picked[-self.limit :]

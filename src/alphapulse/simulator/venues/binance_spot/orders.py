@@ -1,39 +1,29 @@
 """Order routes: placing, asking and canceling, with the venue's checks in the venue's order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from uuid import uuid4
 
 from alphapulse.domain.order import Side
-from alphapulse.simulator.core.account import Account, ApiKey
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest, TimeInForce
 from alphapulse.simulator.core.refusal import Refused
-from alphapulse.simulator.venues.binance_spot import codes, rows
-from alphapulse.simulator.venues.binance_spot.codes import BinanceError
+from alphapulse.simulator.venues.binance import codes
+from alphapulse.simulator.venues.binance.codes import BinanceError
+from alphapulse.simulator.venues.binance.market_rows import ZERO, Row, text
+from alphapulse.simulator.venues.binance.params import CLIENT_ID, Params
+from alphapulse.simulator.venues.binance.routes import Caller, Private, Window
+from alphapulse.simulator.venues.binance_spot import rows
+from alphapulse.simulator.venues.binance_spot.codes import nothing_to_cancel, refusal
 from alphapulse.simulator.venues.binance_spot.listing import check_ceilings
-from alphapulse.simulator.venues.binance_spot.market import MarketRoutes, Window
-from alphapulse.simulator.venues.binance_spot.params import CLIENT_ID, Params
-from alphapulse.simulator.venues.binance_spot.rows import Row
+from alphapulse.simulator.venues.binance_spot.market import MarketRoutes
 
 DAY_MS = 86_400_000
 
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 RESPONSES = ("ACK", "RESULT", "FULL")
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who signed."""
-
-    key: ApiKey
-    account: Account
-
-
-Private = Callable[[Params, Caller], object]
 
 
 class OrderRoutes:
@@ -70,7 +60,7 @@ class OrderRoutes:
             self._check(caller, market, request)
             order = self._venue.place(caller.account, market, request)
         except Refused as refused:
-            raise codes.refusal(refused) from None
+            raise refusal(refused) from None
         return rows.placed(order, kind)
 
     def _test(self, params: Params, caller: Caller) -> Row:
@@ -78,17 +68,17 @@ class OrderRoutes:
         try:
             self._check(caller, market, request)
         except Refused as refused:
-            raise codes.refusal(refused) from None
+            raise refusal(refused) from None
         if params.optional("computeCommissionRates") != "true":
             return {}
         rates = caller.account.fees[Category.SPOT]
         return {
             "standardCommissionForOrder": {
-                "maker": rows.text(rates.maker),
-                "taker": rows.text(rates.taker),
+                "maker": text(rates.maker),
+                "taker": text(rates.taker),
             },
-            "specialCommissionForOrder": {"maker": rows.ZERO, "taker": rows.ZERO},
-            "taxCommissionForOrder": {"maker": rows.ZERO, "taker": rows.ZERO},
+            "specialCommissionForOrder": {"maker": ZERO, "taker": ZERO},
+            "taxCommissionForOrder": {"maker": ZERO, "taker": ZERO},
             "discount": {
                 "enabledForAccount": caller.account.fee_asset is not None,
                 "enabledForSymbol": True,
@@ -153,16 +143,16 @@ class OrderRoutes:
         mine = list(caller.account.open_orders.values())
         orders = [order for order in mine if order.instrument is market.instrument]
         if not orders:
-            raise codes.nothing_to_cancel()
+            raise nothing_to_cancel()
         return [self._cancel_one(caller, order, _invented_id()) for order in orders]
 
     def _cancel_one(self, caller: Caller, order: Order | None, cancel_id: str) -> Row:
         if order is None:
-            raise codes.nothing_to_cancel()
+            raise nothing_to_cancel()
         try:
             done = self._venue.cancel(caller.account, order, cancel_id=cancel_id)
         except Refused:
-            raise codes.nothing_to_cancel() from None
+            raise nothing_to_cancel() from None
         return rows.canceled(done, cancel_id)
 
     def _cancel_replace(self, params: Params, caller: Caller) -> Row:

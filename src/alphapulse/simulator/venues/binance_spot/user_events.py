@@ -5,15 +5,8 @@ from decimal import Decimal
 from alphapulse.simulator.core.account import Account
 from alphapulse.simulator.core.events import BalancesChanged, Happening, OrderChanged
 from alphapulse.simulator.core.order import Fill, Order
-from alphapulse.simulator.venues.binance_spot.rows import (
-    SIDES,
-    STATES,
-    ZERO,
-    Row,
-    order_type,
-    text,
-    time_in_force,
-)
+from alphapulse.simulator.venues.binance.market_rows import SIDES, ZERO, Row, text
+from alphapulse.simulator.venues.binance_spot.rows import STATES, order_type, time_in_force
 
 _EXECUTIONS = {
     Happening.PLACED: "NEW",

@@ -13,12 +13,12 @@ from alphapulse.simulator.core.clock import AuthClock
 from alphapulse.simulator.core.events import BalancesChanged, Cause, CoreEvent, OrderChanged
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
+from alphapulse.simulator.venues.binance.auth import Authenticator
+from alphapulse.simulator.venues.binance.codes import BinanceError, bad_key
+from alphapulse.simulator.venues.binance.limits import RateLimits
+from alphapulse.simulator.venues.binance.market_rows import Row
+from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.binance_spot import user_events
-from alphapulse.simulator.venues.binance_spot.auth import Authenticator
-from alphapulse.simulator.venues.binance_spot.codes import BinanceError, bad_key
-from alphapulse.simulator.venues.binance_spot.limits import RATE_LIMITS, RateLimits
-from alphapulse.simulator.venues.binance_spot.params import Params
-from alphapulse.simulator.venues.binance_spot.rows import Row
 from alphapulse.simulator.venues.face import Socket
 
 # What each method is called over REST.
@@ -205,6 +205,8 @@ class ApiSession:
             if event.order.instrument.category is Category.SPOT:
                 self._tell(subscription, user_events.execution_report(event))
             return
+        if event.category is not Category.SPOT:
+            return
         if event.cause in {Cause.DEPOSIT, Cause.WITHDRAWAL}:
             self._tell(subscription, user_events.balance_update(event))
         account = self._venue.accounts[event.account_id]
@@ -221,7 +223,7 @@ class ApiSession:
             "id": message_id,
             "status": status,
             kind: value,
-            "rateLimits": [{**RATE_LIMITS[0], "count": used}],
+            "rateLimits": [{**self._limits.quota.weight_row, "count": used}],
         }
         self._socket.send(msgspec.json.encode(reply))
 

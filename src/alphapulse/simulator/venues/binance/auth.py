@@ -12,8 +12,8 @@ from hashlib import sha256
 
 from alphapulse.simulator.core.account import ApiKey
 from alphapulse.simulator.core.clock import AuthClock
-from alphapulse.simulator.venues.binance_spot.codes import BinanceError, bad_key, missing
-from alphapulse.simulator.venues.binance_spot.params import Params
+from alphapulse.simulator.venues.binance.codes import BinanceError, bad_key, missing
+from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.face import Request
 
 DEFAULT_WINDOW_MS = 5_000

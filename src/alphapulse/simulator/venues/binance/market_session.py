@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from alphapulse.simulator.venues.binance_spot.streams import Streams
+from alphapulse.simulator.venues.binance.streams import Streams
 from alphapulse.simulator.venues.face import Request, Socket
 
 # The venue's limits for one connection.

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from alphapulse.simulator.venues.binance_spot.codes import BinanceError, illegal, missing
+from alphapulse.simulator.venues.binance.codes import BinanceError, illegal, missing
 from alphapulse.simulator.venues.face import Request
 
 NUMBER = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"

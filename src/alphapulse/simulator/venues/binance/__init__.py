@@ -1,0 +1,1 @@
+"""Simulated exchange: what Binance spot and Binance futures have in common."""
