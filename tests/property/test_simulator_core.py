@@ -14,6 +14,7 @@ from alphapulse.simulator.core.instrument import Category, atoms_of
 from alphapulse.simulator.core.listing import linear_instruments, spot_instruments
 from alphapulse.simulator.core.order import OrderKind, OrderRequest, TimeInForce
 from alphapulse.simulator.core.refusal import Refused
+from alphapulse.simulator.core.trigger import PriceKind, Trail, TriggerRequest
 
 DEPOSITS = {"USDT": Decimal(50_000), "BTC": Decimal(2), "BNB": Decimal("0.5")}
 START_MS = 1_700_000_000_000
@@ -31,7 +32,18 @@ orders = st.tuples(
 )
 cancels = st.tuples(st.just("cancel"), st.integers(0, 1), st.integers(0, 5))
 amends = st.tuples(st.just("amend"), st.integers(0, 1), st.integers(0, 5), LOTS, PRICES)
+waits = st.tuples(
+    st.just("await"),
+    st.integers(0, 1),
+    st.sampled_from([Category.SPOT, Category.LINEAR]),
+    st.sampled_from(Side),
+    st.sampled_from(["stop", "stop limit", "trail", "close", "reduce"]),
+    LOTS,
+    PRICES,
+    st.booleans(),
+)
 moves = st.tuples(st.just("move"), PRICES)
+crashes = st.tuples(st.just("move"), st.integers(20_000, 45_000))
 flows = st.tuples(st.just("flow"), st.sampled_from(Side), st.integers(1, 200))
 hours = st.tuples(st.just("wait"), st.integers(1, 9))
 
@@ -76,6 +88,31 @@ class Scene:
         if how == "quote" and category is Category.LINEAR:
             return
         self.venue.place(self.accounts[who], market, request)
+
+    def _await(self, who, category, side, how, lots, price, flag) -> None:  # type: ignore[no-untyped-def]
+        market = self.spot if category is Category.SPOT else self.linear
+        quantity = market.instrument.quantity(lots)
+        trigger = TriggerRequest(
+            None if how == "trail" else Decimal(price),
+            by=PriceKind.MARK if flag else PriceKind.LAST,
+            trail=Trail(bips=100) if how == "trail" else None,
+            locks_funds=flag,
+            ends_with_position=flag and how == "close",
+        )
+        is_linear = category is Category.LINEAR
+        self.venue.place(
+            self.accounts[who],
+            market,
+            OrderRequest(
+                side,
+                OrderKind.LIMIT if how == "stop limit" else OrderKind.MARKET,
+                None if how == "close" and is_linear else quantity,
+                limit_price=Decimal(price) if how == "stop limit" else None,
+                trigger=trigger,
+                close_position=how == "close" and is_linear,
+                reduce_only=how == "reduce" and is_linear,
+            ),
+        )
 
     def _cancel(self, who: int, which: int) -> None:
         order = self._nth(self.accounts[who], which)
@@ -123,7 +160,12 @@ def in_circulation(venue: Venue, asset: str) -> int:
 
 @settings(max_examples=60)
 @given(
-    st.lists(st.one_of(orders, orders, orders, cancels, amends, moves, flows, hours), max_size=25)
+    st.lists(
+        st.one_of(
+            orders, orders, orders, waits, waits, cancels, amends, moves, flows, crashes, hours
+        ),
+        max_size=25,
+    )
 )
 def test_every_atom_is_accounted_for_whatever_happens(steps) -> None:  # type: ignore[no-untyped-def]
     scene = Scene()

@@ -13,11 +13,21 @@ from alphapulse.simulator.core.execution import Execution
 from alphapulse.simulator.core.funds import Funds
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
-from alphapulse.simulator.core.order import Order, OrderRequest, OrderState
-from alphapulse.simulator.core.position import PositionSide
+from alphapulse.simulator.core.order import (
+    Order,
+    OrderKind,
+    OrderRequest,
+    OrderState,
+    Origin,
+    TimeInForce,
+)
+from alphapulse.simulator.core.position import Position, PositionSide
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
 from alphapulse.simulator.core.shelf import Shelf
 from alphapulse.simulator.core.teller import Teller
+
+# As Binance names them; Bybit names them not at all.
+FORCED_IDS = {Origin.LIQUIDATION: "autoclose-", Origin.ADL: "adl_autoclose-"}
 
 
 class OrderDesk:
@@ -122,6 +132,36 @@ class OrderDesk:
             self._execution.work(account, market, known)
         self.follow_up(market)
         return copy(known)
+
+    def force(
+        self, account: Account, market: Market, position: Position, lots: int, origin: Origin
+    ) -> Order:
+        """Close some of a position for the venue; a copy of the order that did.
+
+        A liquidation goes through the book, and the house takes what the book does not; a winner
+        is deleveraged with the house alone.
+        """
+        side = Side.SELL if position.lots > 0 else Side.BUY
+        order = self._front.make(
+            account,
+            market,
+            OrderRequest(
+                side,
+                OrderKind.MARKET,
+                market.instrument.quantity(lots),
+                time_in_force=TimeInForce.IOC,
+                position_side=position.side,
+            ),
+        )
+        order.origin = origin
+        order.client_order_id = f"{FORCED_IDS[origin]}{order.id}"
+        self._accept(account, order)
+        self._teller.order(order, Happening.PLACED)
+        if origin is Origin.LIQUIDATION:
+            self._execution.match(market, order)
+        self._execution.take_over(market, order, market.instrument.ticks(market.mark_price))
+        self.follow_up(market)
+        return copy(order)
 
     def expire(self, market_of: Callable[[Order], Market]) -> None:
         """End every order whose time is over."""

@@ -145,6 +145,10 @@ class Cause(StrEnum):
     FUNDING = "funding"
     MARGIN = "margin"
     """Moved between the wallet and an isolated position; the total is the same."""
+    LIQUIDATION = "liquidation"
+    """The fee of a liquidation; its profit or loss comes with the fills."""
+    INSURANCE = "insurance"
+    """What a bankrupt position owed, paid by the insurance fund."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,20 @@ class LeverageChanged(CoreEvent):
     account_id: str
     instrument: Instrument
     leverage: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedClose(CoreEvent):
+    """The venue closed a position or a part of it: a liquidation or auto-deleveraging.
+
+    ``position`` is as it was before, ``order`` as it is now; its ``origin`` says why it was made.
+    ``fee`` comes on top of the fills' own, settle currency.
+    """
+
+    account_id: str
+    position: Position
+    order: Order
+    fee: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,22 +15,21 @@ from alphapulse.simulator.core.entry import Change, Entry
 from alphapulse.simulator.core.events import (
     CandleClosed,
     Cause,
-    FundingCharged,
-    FundingSettled,
     LeverageChanged,
     MarketStatusChanged,
     Pulse,
 )
 from alphapulse.simulator.core.execution import Execution
 from alphapulse.simulator.core.feed import Feed, Listener
+from alphapulse.simulator.core.funding import Funding
 from alphapulse.simulator.core.funds import Funds
 from alphapulse.simulator.core.instrument import (
     Category,
     Instrument,
     MarketStatus,
-    amount_of,
     atoms_of,
 )
+from alphapulse.simulator.core.liquidation import Liquidator
 from alphapulse.simulator.core.maker import LiquidityMaker, MakerSettings
 from alphapulse.simulator.core.market import Bar, Market
 from alphapulse.simulator.core.order import Order, OrderRequest
@@ -98,10 +97,21 @@ class Venue:
             self._teller,
             clock.now_ms,
         )
+        self._funding = Funding(self.house, self._accounts, self._teller, self._feed, clock.now_ms)
+        self._liquidator = Liquidator(
+            self.house,
+            self.fees,
+            self._accounts,
+            self._markets,
+            self._desk,
+            self._teller,
+            self._feed,
+            self.mark_price,
+            clock.now_ms,
+        )
         self._maker_settings = maker or MakerSettings()
         self._minute_ms = clock.now_ms() // MINUTE_MS * MINUTE_MS
         self._pulses = 0
-        self._funding_id = 0
         for instrument in instruments:
             self.list_instrument(instrument)
 
@@ -184,6 +194,8 @@ class Venue:
             maker.resize(price, self.usd_price(market.instrument.quote) or Decimal(1))
         maker.quote(book, price, best, is_replay=market.is_recorded)
         self._desk.follow_up(market)
+        if market.instrument.category is Category.LINEAR:
+            self._liquidator.look(market)
 
     def trade_flow(self, market: Market, side: Side, quantity: Decimal) -> None:
         """Somebody unnamed takes a little at the best price."""
@@ -472,46 +484,17 @@ class Venue:
 
     def settle_funding(self, market: Market) -> None:
         """Charge one funding of a perpetual now: longs pay shorts while the rate is positive."""
-        instrument, rate, mark = market.instrument, market.funding_rate, market.mark_price
-        for account in self._accounts.values():
-            for position in tuple(account.positions.values()):
-                if position.instrument is not instrument:
-                    continue
-                value = EXACT.multiply(position.quantity, mark)
-                paid = atoms_of(EXACT.multiply(value, rate))
-                account.wallet_of(Category.LINEAR).settle(instrument.quote, -paid)
-                if position.isolated_atoms is not None:
-                    left = position.isolated_atoms - paid
-                    account.positions[position.key] = replace(position, isolated_atoms=left)
-                # The house is the other side of everybody; what one pays it gets, to the atom.
-                self.house.wallet.settle(instrument.quote, paid)
-                self._tell_funding(account, market, position, -paid)
-        self._feed.emit(FundingSettled(self.clock.now_ms(), instrument, rate, mark))
+        self._funding.settle(market)
+        self._liquidator.look(market)
 
-    def _tell_funding(
-        self, account: Account, market: Market, position: Position, atoms: int
-    ) -> None:
-        instrument, amount = market.instrument, amount_of(atoms)
-        self._funding_id += 1
-        self._feed.emit(
-            FundingCharged(
-                self.clock.now_ms(),
-                account.id,
-                instrument,
-                position.quantity,
-                market.mark_price,
-                market.funding_rate,
-                amount,
-                self._funding_id,
-            )
-        )
-        self._teller.balances(
-            account,
-            instrument.quote,
-            category=Category.LINEAR,
-            cause=Cause.FUNDING,
-            delta=amount,
-        )
+    def liquidate(self, account: Account, position: Position) -> Order:
+        """Close a position as if its margin were used up; a copy of the order that did."""
+        return self._liquidator.liquidate(account, position)
+
+    def deleverage(self, account: Account, position: Position, quantity: Decimal) -> Order:
+        """Close a part of a position at the mark price, as for somebody who went bankrupt."""
+        lots = position.instrument.lots(quantity)
+        return self._liquidator.deleverage(account, position, lots)
 
     def _close_minute(self, boundary_ms: int) -> None:
         for market in self._priced.values():

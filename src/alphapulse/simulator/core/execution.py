@@ -41,8 +41,7 @@ class Execution:
             and market.book.fillable(order.side, limit, wanted)[0] < wanted
         )
         if not is_hopeless:
-            matches = market.book.match(order.side, limit, wanted)
-            self._execute(market, order.side, order, matches)
+            self.match(market, order)
         if not order.state.is_open:
             return
         if order.kind is OrderKind.LIMIT and order.time_in_force.can_rest:
@@ -51,6 +50,11 @@ class Execution:
         self.end(account, order, OrderState.EXPIRED)
         self._teller.order(order, Happening.EXPIRED)
         self._teller.balances(account, order.locked_asset)
+
+    def match(self, market: Market, order: Order) -> None:
+        """Trade what the book has for an order, and leave the rest of it open."""
+        matches = market.book.match(order.side, order.ticks or None, order.open_lots)
+        self._execute(market, order.side, order, matches)
 
     def rest(self, market: Market, order: Order) -> None:
         """Put what is open of a limit order into the book; it must not cross."""
@@ -71,8 +75,8 @@ class Execution:
 
     def take_over(self, market: Market, order: Order, ticks: int) -> None:
         """Fill what is open of an order with the house, past the book."""
-        match = Match(0, ticks, order.open_lots, 0)
-        self._execute(market, order.side, order, [match])
+        if order.open_lots:
+            self._execute(market, order.side, order, [Match(0, ticks, order.open_lots, 0)])
 
     def end(self, account: Account, order: Order, state: OrderState) -> None:
         """Make an order final and give back what it had set aside."""
