@@ -13,7 +13,7 @@ from alphapulse.database.adapters.adapter import DatabaseAdapter, Store
 from alphapulse.database.adapters.opening import open_adapter
 from alphapulse.database.migrations import schema
 from alphapulse.database.settings import DatabaseSettings
-from alphapulse.database.statements import Statements
+from alphapulse.database.statements import Statements, translated
 from alphapulse.database.unit_of_work import MarketUnitOfWork, UnitOfWork, reading, writing
 from alphapulse.observability.metrics import DB_POOL_IN_USE
 
@@ -99,6 +99,15 @@ class Database:
             pool=self.pool,
             size_bytes=size_bytes,
         )
+
+    async def checkpoint(self) -> None:
+        """Cut the write-ahead log, which is otherwise as large as it ever had to be.
+
+        Raises:
+            DatabaseError: not now.
+        """
+        with translated(self._adapter):
+            await self._adapter.checkpoint()
 
     @asynccontextmanager
     async def _unit(

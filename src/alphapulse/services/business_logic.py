@@ -24,6 +24,7 @@ from alphapulse.services.market import MarketService
 from alphapulse.services.orders import OrderService
 from alphapulse.services.portfolio import PortfolioService
 from alphapulse.services.system import SyncPicture, SystemService
+from alphapulse.services.upkeep import Upkeep
 from alphapulse.services.users import UserService
 
 
@@ -133,5 +134,6 @@ class BusinessLogic:
             )
             self._health.register(supervisor.name, supervisor.health)
             supervisor.run("live state", live.run)
+            supervisor.run("upkeep", Upkeep(database, clock).run)
             with services.system.heartbeat.beating():
                 yield services

@@ -53,6 +53,10 @@ class DatabaseAdapter(Protocol):
 
     async def size_bytes(self, connection: AsyncConnection) -> int: ...
 
+    async def checkpoint(self) -> None:
+        """Fold the write-ahead log into the database and cut it, where that is ours to do."""
+        ...
+
     def migrating(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """Held around a change of the schema, within its transaction."""
         ...

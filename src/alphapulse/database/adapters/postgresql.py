@@ -117,6 +117,9 @@ class PostgresqlAdapter:
         size = await connection.scalar(select(func.pg_database_size(func.current_database())))
         return int(size or 0)
 
+    async def checkpoint(self) -> None:
+        """The server does it by itself."""
+
     @asynccontextmanager
     async def migrating(self, connection: AsyncConnection) -> AsyncIterator[None]:
         await connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))

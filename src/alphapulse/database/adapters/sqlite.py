@@ -31,6 +31,8 @@ from alphapulse.errors import (
 
 SYNCHRONOUS = {Store.MONEY: "FULL", Store.MARKET: "NORMAL"}
 
+NO_TRANSACTION = "alphapulse_no_transaction"
+
 # What SQLite's own error names mean to whoever runs AlphaPulse, by how they begin.
 UNAVAILABLE = {
     "SQLITE_FULL": "the disk is full; free some space",
@@ -114,6 +116,14 @@ class SqliteAdapter:
         logs = [path.with_name(f"{path.name}-wal") for path in paths]
         return sum(path.stat().st_size for path in (*paths, *logs) if path.exists())
 
+    async def checkpoint(self) -> None:
+        # SQLite moves pages over by itself, but never makes the log's file smaller. Where a reader
+        # is in the way, the log stays as it is until the next time.
+        for store, engine in self._writers.items():
+            async with self.turn(store), engine.connect() as connection:
+                await connection.execution_options(**{NO_TRANSACTION: True})
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @asynccontextmanager
     async def migrating(self, connection: AsyncConnection) -> AsyncIterator[None]:
         # Foreign keys are off meanwhile: dropping the old form of a rebuilt table would otherwise
@@ -169,7 +179,8 @@ class SqliteAdapter:
 
         @event.listens_for(engine.sync_engine, "begin")
         def begin_transaction(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+            if not connection.get_execution_options().get(NO_TRANSACTION):
+                connection.exec_driver_sql(begin)
 
         return engine
 

@@ -82,6 +82,11 @@ class Sessions:
         ended = select(sessions.c.id).where(sessions.c.revoked_at >= moment)
         return tuple(row.id for row in await self._statements.rows(ended))
 
+    async def prune(self, before: datetime) -> None:
+        """Forget, with their tokens, the sessions that were over by then."""
+        is_over = (sessions.c.expires_at < before) | (sessions.c.revoked_at < before)
+        await self._statements.run(sessions.delete().where(is_over))
+
     async def _add_token(self, session_id: str, token_hash: str, issued_at: datetime) -> None:
         row = {"token_hash": token_hash, "session_id": session_id, "issued_at": issued_at}
         await self._statements.insert(session_tokens, [row])

@@ -87,3 +87,7 @@ class SetupCodes:
             setup_codes.c.spent_at.is_(None),
         )
         return bool(await self._statements.run(usable.values(spent_at=now)))
+
+    async def prune(self, now: datetime) -> None:
+        """Forget the codes that have expired, spent or not."""
+        await self._statements.run(setup_codes.delete().where(setup_codes.c.expires_at <= now))
