@@ -34,10 +34,18 @@ def test_plain_has_no_exponent_and_no_padding(number: str, text: str) -> None:
     assert plain(Decimal(number)) == text
 
 
-@pytest.mark.parametrize("bad", [0.1, True, "abc", "NaN", "Infinity", "1e400", None, "1" * 61])
+BAD = [0.1, True, "abc", "", "NaN", "sNaN", "-Infinity", "1e400", "1e-61", "0e999", None, "1" * 61]
+
+
+@pytest.mark.parametrize("bad", [*BAD, 10**60, Decimal("NaN"), Decimal("1." + "0" * 60)])
 def test_decimal_of_refuses_what_is_not_an_exact_finite_number(bad: object) -> None:
     with pytest.raises(InvalidInput):
         decimal_of(bad)
+
+
+@pytest.mark.parametrize("text", ["9" * 60, "1e60", "1e-60", "-0." + "0" * 58 + "1", "1.50", "0"])
+def test_decimal_of_keeps_every_digit_of_what_it_reads(text: str) -> None:
+    assert str(decimal_of(text)) == str(decimal_of(Decimal(text))) == str(Decimal(text))
 
 
 @given(amounts.map(abs), steps)

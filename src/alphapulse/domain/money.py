@@ -3,11 +3,14 @@
 from decimal import (
     ROUND_DOWN,
     ROUND_UP,
+    Clamped,
     Context,
     Decimal,
     DivisionByZero,
     InvalidOperation,
     Overflow,
+    Rounded,
+    Subnormal,
 )
 
 from alphapulse.errors import InvalidInput
@@ -16,9 +19,18 @@ ZERO = Decimal(0)
 
 # 38 digits is what NUMERIC(38, 18) and the largest token supplies need; 60 leaves room for the
 # product of two of them before a display rounds.
-EXACT = Context(prec=60, traps=[InvalidOperation, DivisionByZero, Overflow])
-
 MAX_DIGITS = 60
+
+EXACT = Context(prec=MAX_DIGITS, traps=[InvalidOperation, DivisionByZero, Overflow])
+
+# Refuses by itself what it could not keep digit for digit: a market message has two numbers or
+# more, and any check of ours costs as much as the reading.
+_read = Context(
+    prec=MAX_DIGITS,
+    Emin=-MAX_DIGITS,
+    Emax=MAX_DIGITS,
+    traps=[InvalidOperation, Rounded, Overflow, Subnormal, Clamped],
+).create_decimal
 
 
 def decimal_of(value: object, *, field: str = "value") -> Decimal:
@@ -27,28 +39,26 @@ def decimal_of(value: object, *, field: str = "value") -> Decimal:
     Raises:
         InvalidInput: a float, not a number, not finite, or beyond 60 digits.
     """
-    if isinstance(value, str):
-        try:
-            number = Decimal(value)
-        except InvalidOperation:
-            raise InvalidInput("not a decimal number", field=field, value=value[:60]) from None
-    elif isinstance(value, Decimal):
-        number = value
-    elif isinstance(value, int) and not isinstance(value, bool):
-        number = Decimal(value)
-    else:
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise InvalidInput("a decimal must come as text", field=field, value=type(value).__name__)
+    return exact(value, field)
+
+
+def exact(value: str | int | Decimal, field: str = "value") -> Decimal:
+    """`decimal_of` what can only be text, an int or a Decimal: a quarter sooner read.
+
+    Raises:
+        InvalidInput: not a number, not finite, or beyond 60 digits.
+    """
+    try:
+        number = _read(value)
+    except InvalidOperation:
+        raise InvalidInput("not a decimal number", field=field, value=str(value)[:60]) from None
+    except ArithmeticError:
+        raise InvalidInput("too many digits", field=field, value=str(value)[:60]) from None
     if not number.is_finite():
         raise InvalidInput("not a finite number", field=field, value=str(value)[:60])
-    # A text that is short enough needs no count of its digits, which costs more than all the rest.
-    is_short = isinstance(value, str) and len(value) <= MAX_DIGITS
-    if abs(number.adjusted()) > MAX_DIGITS or not (is_short or _digits(number) <= MAX_DIGITS):
-        raise InvalidInput("too many digits", field=field, value=str(value)[:60])
     return number
-
-
-def _digits(number: Decimal) -> int:
-    return len(number.as_tuple().digits)
 
 
 def plain(number: Decimal) -> str:

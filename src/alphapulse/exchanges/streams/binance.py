@@ -19,8 +19,8 @@ import msgspec
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import ExchangeId, Symbol
 from alphapulse.domain.instrument import Instrument
-from alphapulse.domain.market import Candle, MarketSubscription, Timeframe, Trade
-from alphapulse.domain.money import decimal_of
+from alphapulse.domain.market import MarketSubscription, Trade
+from alphapulse.domain.money import exact
 from alphapulse.domain.order import Side
 from alphapulse.errors import InvalidInput
 from alphapulse.exchanges.port import MarketSink
@@ -31,6 +31,7 @@ from alphapulse.exchanges.streams.binance_frames import (
     OtherFrame,
     TradeFrame,
 )
+from alphapulse.exchanges.streams.candles import CandleTopic
 from alphapulse.exchanges.streams.connection import (
     Dialect,
     Line,
@@ -40,7 +41,7 @@ from alphapulse.exchanges.streams.connection import (
     instrument_of,
     watch_lines,
 )
-from alphapulse.exchanges.streams.fields import amount, moment, number, price
+from alphapulse.exchanges.streams.fields import amount, moment, price
 from alphapulse.exchanges.streams.memory import StreamMemory
 from alphapulse.exchanges.streams.quote import Quote
 from alphapulse.exchanges.streams.watchdog import DEFAULT_LIMITS, StreamLimits, Topic
@@ -149,14 +150,6 @@ class _TradeTopic(_Numbered):
         self.quote = quote
 
 
-class _CandleTopic(_Numbered):
-    __slots__ = ("timeframe",)
-
-    def __init__(self, name: str, symbol: Symbol, timeframe: Timeframe) -> None:
-        super().__init__(name, symbol)
-        self.timeframe = timeframe
-
-
 class BinanceDecoder:
     """Takes frames, keeps each symbol's Ticker, hands out what is new. Lives for one `watch`."""
 
@@ -173,7 +166,7 @@ class BinanceDecoder:
         self._books: dict[str, _BookTopic] = {}
         self._days: dict[str, _DayTopic] = {}
         self._trades: dict[str, _TradeTopic] = {}
-        self._candles: dict[tuple[str, str], _CandleTopic] = {}
+        self._candles: dict[tuple[str, str], CandleTopic] = {}
         self._decode_book = msgspec.json.Decoder(BookFrame).decode
         self._decode_day = msgspec.json.Decoder(DayFrame).decode
         self._decode_trade = msgspec.json.Decoder(TradeFrame).decode
@@ -210,9 +203,12 @@ class BinanceDecoder:
                 self._memory.counts.stale += 1
                 return None
             quote = topic.quote
-            is_same = book.b == topic.bid and book.a == topic.ask
-            if not is_same or received_at >= quote.due_at:
-                quote.offer_book(price(book.b), price(book.a), received_at)
+            known = quote.ticker
+            is_same_bid, is_same_ask = book.b == topic.bid, book.a == topic.ask
+            if not (is_same_bid and is_same_ask) or received_at >= quote.due_at:
+                bid = known.bid if is_same_bid else price(book.b)
+                ask = known.ask if is_same_ask else price(book.a)
+                quote.offer_book(bid, ask, received_at)
                 topic.bid, topic.ask = book.b, book.a
             topic.number = book.u
             topic.heard = True
@@ -255,7 +251,9 @@ class BinanceDecoder:
         for symbol, timeframe in sorted(subscription.candles):
             raw = instrument_of(EXCHANGE, symbol, instruments).exchange_symbol
             name = f"{raw.lower()}@kline_{timeframe}"
-            self._candles[raw, timeframe.value] = _CandleTopic(name, symbol, timeframe)
+            self._candles[raw, timeframe.value] = CandleTopic(
+                name, symbol, timeframe, memory=self._memory, sink=self._sink
+            )
 
     def _take_day(self, frame: bytes, received_at: datetime) -> None:
         day = self._decode_day(frame).data
@@ -286,8 +284,8 @@ class BinanceDecoder:
             exchange=EXCHANGE,
             symbol=topic.symbol,
             trade_id=str(said.t),
-            price=number(said.p),
-            quantity=decimal_of(said.q),
+            price=exact(said.p),
+            quantity=exact(said.q),
             side=Side.SELL if said.m else Side.BUY,
             occurred_at=moment(said.T),
             received_at=received_at,
@@ -297,32 +295,9 @@ class BinanceDecoder:
         if quote is not None:
             quote.offer_last(trade, said.T)
 
-    def _take_kline(self, frame: bytes, received_at: datetime) -> None:
+    def _take_kline(self, frame: bytes, _: datetime) -> None:
         said = self._decode_kline(frame).data
-        bar = said.k
-        topic = self._candles[said.s, bar.i]
-        if self._memory.is_closed(topic.symbol, topic.timeframe, bar.t):
-            self._memory.counts.stale += 1
-            return
-        if not (self._is_next(topic, said.E) or bar.x):
-            return
-        if bar.x:
-            self._memory.close(topic.symbol, topic.timeframe, bar.t)
-        self._sink.on_candle(
-            Candle(
-                exchange=EXCHANGE,
-                symbol=topic.symbol,
-                timeframe=topic.timeframe,
-                open_time=moment(bar.t),
-                open=number(bar.o),
-                high=number(bar.h),
-                low=number(bar.l),
-                close=number(bar.c),
-                volume=decimal_of(bar.v),
-                is_closed=bar.x,
-                trades=bar.n,
-            )
-        )
+        self._candles[said.s, said.k.i].take(said.k, said.E)
 
     def _take_other(self, frame: bytes, why: Exception | None) -> Notice | None:
         """An answer or a word about the connection; else what ``why`` says, or unknown."""

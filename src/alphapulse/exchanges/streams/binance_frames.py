@@ -37,15 +37,15 @@ class TradeData(msgspec.Struct, gc=False):
 
 
 class BarData(msgspec.Struct, gc=False):
-    t: int
     i: str
-    o: str
-    c: str
-    h: str
-    l: str  # noqa: E741 - the venue's name
-    v: str
-    n: int
-    x: bool
+    open_ms: int = msgspec.field(name="t")
+    open: str = msgspec.field(name="o")
+    high: str = msgspec.field(name="h")
+    low: str = msgspec.field(name="l")
+    close: str = msgspec.field(name="c")
+    volume: str = msgspec.field(name="v")
+    is_closed: bool = msgspec.field(name="x")
+    trades: int | None = msgspec.field(name="n")
 
 
 class KlineData(msgspec.Struct, gc=False):

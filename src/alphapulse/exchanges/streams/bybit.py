@@ -20,8 +20,8 @@ import msgspec
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import ExchangeId, Symbol
 from alphapulse.domain.instrument import Instrument, InstrumentType
-from alphapulse.domain.market import Candle, MarketSubscription, Timeframe, Trade
-from alphapulse.domain.money import decimal_of
+from alphapulse.domain.market import MarketSubscription, Timeframe, Trade
+from alphapulse.domain.money import exact
 from alphapulse.domain.order import Side
 from alphapulse.errors import InstrumentUnavailable, InvalidInput, StreamLost
 from alphapulse.exchanges.port import MarketSink
@@ -33,6 +33,7 @@ from alphapulse.exchanges.streams.bybit_frames import (
     TickerFrame,
     TradeFrame,
 )
+from alphapulse.exchanges.streams.candles import CandleTopic
 from alphapulse.exchanges.streams.connection import (
     Dialect,
     Line,
@@ -41,7 +42,7 @@ from alphapulse.exchanges.streams.connection import (
     instrument_of,
     watch_lines,
 )
-from alphapulse.exchanges.streams.fields import amount, moment, number, price
+from alphapulse.exchanges.streams.fields import amount, moment, price
 from alphapulse.exchanges.streams.memory import StreamMemory
 from alphapulse.exchanges.streams.quote import Quote
 from alphapulse.exchanges.streams.watchdog import DEFAULT_LIMITS, StreamLimits, Topic
@@ -137,7 +138,7 @@ def _by_characters(topics: Sequence[Topic]) -> Iterator[tuple[Topic, ...]]:
 
 
 def _moment_or_none(text: str) -> datetime | None:
-    return moment(int(number(text))) if text not in {"", "0"} else None
+    return moment(int(exact(text))) if text not in {"", "0"} else None
 
 
 _READERS: dict[str, Callable[[str], Decimal | datetime | None]] = dict.fromkeys(
@@ -193,15 +194,6 @@ class _TradeTopic(Topic):
         return True
 
 
-class _CandleTopic(Topic):
-    __slots__ = ("timeframe", "ts")
-
-    def __init__(self, name: str, symbol: Symbol, timeframe: Timeframe) -> None:
-        super().__init__(name, symbol)
-        self.timeframe = timeframe
-        self.ts = 0
-
-
 class BybitDecoder:
     """Takes the frames of one category, keeps each symbol's Ticker, hands out what is new."""
 
@@ -220,7 +212,7 @@ class BybitDecoder:
         self._tickers: dict[str, _TickerTopic] = {}
         self._books: dict[str, _BookTopic] = {}
         self._trades: dict[str, _TradeTopic] = {}
-        self._candles: dict[str, _CandleTopic] = {}
+        self._candles: dict[str, CandleTopic] = {}
         self._decode_ticker = msgspec.json.Decoder(TickerFrame).decode
         self._decode_book = msgspec.json.Decoder(BookFrame).decode
         self._decode_trade = msgspec.json.Decoder(TradeFrame).decode
@@ -281,7 +273,9 @@ class BybitDecoder:
         for symbol, timeframe in sorted(subscription.candles):
             for _, raw in self._named([symbol], instruments):
                 name = f"kline.{INTERVALS[timeframe]}.{raw}"
-                self._candles[name] = _CandleTopic(name, symbol, timeframe)
+                self._candles[name] = CandleTopic(
+                    name, symbol, timeframe, memory=self._memory, sink=self._sink
+                )
 
     def _named(
         self, symbols: Iterable[Symbol], instruments: Mapping[Symbol, Instrument]
@@ -355,8 +349,8 @@ class BybitDecoder:
                 exchange=EXCHANGE,
                 symbol=topic.symbol,
                 trade_id=one.i,
-                price=number(one.p),
-                quantity=decimal_of(one.v),
+                price=exact(one.p),
+                quantity=exact(one.v),
                 side=_SIDES[one.S],
                 occurred_at=moment(one.T),
                 received_at=received_at,
@@ -370,28 +364,7 @@ class BybitDecoder:
         said = self._decode_kline(frame)
         topic = self._candles[said.topic]
         for bar in said.data:
-            is_closed = self._memory.is_closed(topic.symbol, topic.timeframe, bar.start)
-            if is_closed or (bar.timestamp <= topic.ts and not bar.confirm):
-                self._memory.counts.stale += 1
-                continue
-            topic.heard = True
-            topic.ts = max(topic.ts, bar.timestamp)
-            if bar.confirm:
-                self._memory.close(topic.symbol, topic.timeframe, bar.start)
-            self._sink.on_candle(
-                Candle(
-                    exchange=EXCHANGE,
-                    symbol=topic.symbol,
-                    timeframe=topic.timeframe,
-                    open_time=moment(bar.start),
-                    open=number(bar.open),
-                    high=number(bar.high),
-                    low=number(bar.low),
-                    close=number(bar.close),
-                    volume=decimal_of(bar.volume),
-                    is_closed=bar.confirm,
-                )
-            )
+            topic.take(bar, bar.timestamp)
 
     def _take_other(self, frame: bytes, why: Exception | None) -> Notice | None:
         """An answer to a request or a ping; else what ``why`` says, or unknown."""
@@ -433,7 +406,7 @@ def _category(instrument: Instrument) -> str:
 def _apply(levels: Sequence[tuple[str, str]], side: dict[Decimal, Decimal]) -> None:
     """Quantity 0 takes a level away."""
     for level_price, quantity in levels:
-        if number(quantity):
-            side[number(level_price)] = number(quantity)
+        if held := exact(quantity):
+            side[exact(level_price)] = held
         else:
-            side.pop(number(level_price), None)
+            side.pop(exact(level_price), None)

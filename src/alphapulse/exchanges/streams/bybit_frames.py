@@ -41,14 +41,16 @@ class TradeData(msgspec.Struct, gc=False):
 
 
 class BarData(msgspec.Struct, gc=False):
-    start: int
+    timestamp: int
     open: str
     high: str
     low: str
     close: str
     volume: str
-    confirm: bool
-    timestamp: int
+    open_ms: int = msgspec.field(name="start")
+    is_closed: bool = msgspec.field(name="confirm")
+    trades: int | None = None
+    """Never said."""
 
 
 class TickerFrame(msgspec.Struct, gc=False):

@@ -58,8 +58,7 @@ class Quote:
         known, received_at = self.ticker, trade.received_at
         if not self.is_newest_last(milliseconds):
             return
-        # One price is nearly always one object, so identity tells without comparing decimals.
-        if trade.price is known.last and received_at < self.due_at:
+        if trade.price == known.last and received_at < self.due_at:
             return
         occurred_at = max(trade.occurred_at, known.occurred_at)
         self._hand_out(

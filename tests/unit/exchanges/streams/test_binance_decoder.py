@@ -130,6 +130,32 @@ def test_book_that_came_twice_or_late_changes_nothing(sink: KeepingSink) -> None
     assert memory.counts.stale == 2
 
 
+def test_side_of_a_book_that_did_not_change_keeps_its_price(sink: KeepingSink) -> None:
+    decoder = make_decoder(sink)
+
+    for update_id, bid, ask in ((1, "1.0", "2.0"), (2, "1.0", "2.5"), (3, "1.5", "2.5")):
+        decoder.take_book(book(update_id, bid, ask), NOW)
+
+    assert [(str(t.bid), str(t.ask)) for t in sink.tickers] == [
+        ("1.0", "2.0"),
+        ("1.0", "2.5"),
+        ("1.5", "2.5"),
+    ]
+
+
+def test_book_with_one_unreadable_side_leaves_both_as_they_were(sink: KeepingSink) -> None:
+    decoder = make_decoder(sink)
+    decoder.take_book(book(1, "1", "2"), NOW)
+
+    decoder.take_book(book(2, "1.5", "NaN"), NOW)
+    decoder.take_book(book(3, "1.5", "2.5"), NOW)
+
+    assert [(t.bid, t.ask) for t in sink.tickers] == [
+        (Decimal(1), Decimal(2)),
+        (Decimal("1.5"), Decimal("2.5")),
+    ]
+
+
 def test_empty_side_of_a_book_is_no_price_and_not_zero(sink: KeepingSink) -> None:
     make_decoder(sink).take_book(book(1, "0.00000000", "11.00"), NOW)
 
@@ -191,6 +217,19 @@ def test_closed_candle_is_handed_out_once_also_over_a_reconnect(sink: KeepingSin
     assert sink.candles[1].close == Decimal("100.75")
     assert sink.candles[1].trades == 17
     assert sink.candles[1].volume == Decimal("3.25")
+
+
+def test_closed_candle_that_could_not_be_read_is_handed_out_when_it_comes_again(
+    sink: KeepingSink,
+) -> None:
+    memory = make_memory()
+    decoder = make_decoder(sink, memory=memory)
+
+    decoder.take(kline(120_001, 60_000, closed=True, close="NaN"), NOW)
+    decoder.take(kline(120_001, 60_000, closed=True, close="100.75"), NOW)
+
+    assert [c.close for c in sink.candles] == [Decimal("100.75")]
+    assert memory.counts.malformed == 1
 
 
 def test_recorded_kline_payloads_are_read(sink: KeepingSink) -> None:

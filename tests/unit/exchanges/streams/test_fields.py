@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alphapulse.errors import InvalidInput
-from alphapulse.exchanges.streams.fields import amount, moment, number, price
+from alphapulse.exchanges.streams.fields import amount, moment, price
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_2100_MS = 4_102_444_800_000
@@ -23,7 +23,7 @@ def test_moment_is_exact_to_the_millisecond(milliseconds: int) -> None:
 def test_numbers_keep_every_digit(value: Decimal) -> None:
     text = format(value, "f")
 
-    assert str(number(text)) == str(price(text)) == str(amount(text)) == str(Decimal(text))
+    assert str(price(text)) == str(amount(text)) == str(Decimal(text))
 
 
 def test_zero_is_no_price_but_an_amount() -> None:
@@ -35,6 +35,6 @@ def test_zero_is_no_price_but_an_amount() -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1E+99", "0x10", "1" * 80])
 def test_what_is_no_finite_number_is_refused(text: str) -> None:
-    for read in (number, price, amount):
+    for read in (price, amount):
         with pytest.raises(InvalidInput):
             read(text)
