@@ -107,12 +107,38 @@ async def test_a_refresh_gives_new_tokens(api: RunningApi) -> None:
     assert (await api.get(SUMMARY)).status == 200
 
 
-async def test_a_refresh_token_used_twice_ends_its_session(api: RunningApi) -> None:
+async def test_a_client_that_lost_the_answer_to_a_refresh_gets_it_again(api: RunningApi) -> None:
+    old = {"refresh_token": (await body(await log_in(api)))["refresh_token"]}
+
+    lost = await body(await api.post("/api/user/refresh", old))
+    again = await body(await api.post("/api/user/refresh", old))
+
+    assert again["refresh_token"] == lost["refresh_token"]
+    successor = {"refresh_token": again["refresh_token"]}
+    assert (await api.post("/api/user/refresh", successor)).status == 200
+
+
+async def test_a_refresh_token_that_comes_after_its_successor_ends_the_session(
+    api: RunningApi,
+) -> None:
+    old = {"refresh_token": (await body(await log_in(api)))["refresh_token"]}
+    new = await body(await api.post("/api/user/refresh", old))
+    newest = await body(
+        await api.post("/api/user/refresh", {"refresh_token": new["refresh_token"]})
+    )
+
+    assert (await body(await api.post("/api/user/refresh", old), 401))["code"] == "token_revoked"
+    last = {"refresh_token": newest["refresh_token"]}
+    assert (await api.post("/api/user/refresh", last)).status == 401
+
+
+async def test_a_refresh_token_used_by_two_clients_ends_its_session(api: RunningApi) -> None:
     said = await body(await log_in(api))
     old = {"refresh_token": said["refresh_token"]}
     new = await body(await api.post("/api/user/refresh", old))
 
-    problem = await body(await api.post("/api/user/refresh", old), 401)
+    thief = {"User-Agent": "another"}
+    problem = await body(await api.post("/api/user/refresh", old, headers=thief), 401)
 
     assert problem["code"] == "token_revoked"
     for token in (said["access_token"], new["access_token"]):

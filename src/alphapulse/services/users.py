@@ -10,6 +10,7 @@ from loguru import logger
 
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories.users import StoredUser
+from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain import identifiers
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import UserId
@@ -28,6 +29,7 @@ from alphapulse.errors import (
 from alphapulse.security import opaque
 from alphapulse.security.passwords import Passwords, require_acceptable
 from alphapulse.security.rate_limit import LoginLimiter
+from alphapulse.security.rotation import RecentRotations
 from alphapulse.security.scopes import scopes_of
 from alphapulse.security.tokens import (
     LIFETIME_S,
@@ -55,6 +57,11 @@ class Device:
     address: str
     agent: str | None
     kind: SessionKind
+
+    @property
+    def client(self) -> str:
+        """What one program at one place has in common from request to request."""
+        return f"{self.agent} at {self.address}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ class UserService:
         self._passwords = passwords
         self._clock = clock
         self._logins = LoginLimiter(clock)
+        self._rotations = RecentRotations(clock)
         self._browsers: OrderedDict[str, _Browser] = OrderedDict()
         self._users: dict[UserId, User] = {}
         self._viewers: dict[UserId, Viewer] = {}
@@ -190,11 +198,12 @@ class UserService:
         previous = max(sessions, key=lambda session: session.created_at, default=None)
         return await self._begin(stored.user, device, previous)
 
-    async def refresh(self, token: str) -> Login:
+    async def refresh(self, token: str, device: Device) -> Login:
         """Exchange a refresh token for a new one and a new access token.
 
         A token that comes a second time was stolen, by the one or the other: its whole session
-        ends.
+        ends. Only a client that lost the answer gets the same one again, within 10 s and before
+        it used what it got.
 
         Raises:
             Unauthenticated: not one of ours.
@@ -209,18 +218,20 @@ class UserService:
                 raise Unauthenticated("not a valid refresh token")
             session = found.session
             _require_live(session, now)
-            is_reuse = not await unit.sessions.exchange(spent, opaque.token_hash(new), now)
-            if is_reuse:
+            if await unit.sessions.exchange(spent, opaque.token_hash(new), now):
+                self._rotations.add(spent, new, device.client)
+            successor = await self._unspent_successor(unit, spent, device)
+            if successor is None:
                 await unit.sessions.revoke(session.id, now)
             else:
                 await unit.sessions.touch(session.id, now)
             user = await unit.users.load(session.user_id)
-        if is_reuse:
+        if successor is None:
             logger.bind(session=session.id).warning("spent refresh token used again; session ended")
             self._forget_session(session.id)
             raise TokenRevoked("this refresh token was used before; its session is ended")
         _require_enabled(user)
-        return self._login(user, session, new, previous=None)
+        return self._login(user, session, successor, previous=None)
 
     async def log_out(self, session_id: str) -> None:
         """End a session: its tokens, its cookie and its WebSockets, from the next request on."""
@@ -310,6 +321,13 @@ class UserService:
                 return await unit.users.load(user_id)
             except NotFound as error:
                 raise TokenRevoked("this user does not exist any more") from error
+
+    async def _unspent_successor(self, unit: UnitOfWork, spent: str, device: Device) -> str | None:
+        successor = self._rotations.successor(spent, device.client)
+        if successor is None:
+            return None
+        found = await unit.sessions.by_hash(opaque.token_hash(successor))
+        return None if found is None or found.is_spent else successor
 
     async def _rehash_if_outdated(self, stored: StoredUser, password: str) -> None:
         if self._passwords.is_outdated(stored.password_hash):

@@ -123,8 +123,11 @@ async def post_refresh(
     request_id: RequestId,
 ) -> LoginAnswer:
     """Exchange a refresh token for new tokens. Each works once: a second use ends the session,
-    because one of the two who used it stole it."""
-    login = await services.users.refresh(body.refresh_token.get_secret_value())
+    because one of the two who used it stole it. The same client may repeat a request whose answer
+    was lost, within 10 s, and gets the same refresh token again."""
+    login = await services.users.refresh(
+        body.refresh_token.get_secret_value(), _device(request, None)
+    )
     return _answer(login, request, response, services, request_id)
 
 
