@@ -42,12 +42,14 @@ def demo(
     """Run on simulated Binance and Bybit: three accounts, moving prices, no key, no money."""
     started = time.monotonic()
     where = data_dir(folder, demo=True)
+    from alphapulse.cli.client import LocalClient
+    from alphapulse.cli.server import require_free, run
+
     _require_demo_folder(where)
+    # The settings know the address, and take a second to load; here is where nearly all are.
+    require_free("127.0.0.1", port)
     if reset:
         _reset(where)
-    from alphapulse.cli.client import LocalClient
-    from alphapulse.cli.server import run
-
     _step(as_json, "Data folder", str(where))
     where.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _simulated_exchange(where) as simulated:

@@ -50,6 +50,12 @@ def run(folder: Path, say: Say, **given: Any) -> None:
         runner.run(_serve(settings, listener, say))
 
 
+def require_free(host: str, port: int) -> None:
+    """Raise `PortTaken` before anything is prepared for a server that could not listen there."""
+    with _listening(host, port):
+        pass
+
+
 async def _serve(settings: "Settings", listener: socket.socket, say: Say) -> None:
     from alphapulse.api.server import server_of
     from alphapulse.database.migrations import schema
