@@ -16,6 +16,7 @@ from functools import partial
 
 import aiohttp
 import msgspec
+from msgspec.structs import astuple
 
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import ExchangeId, Symbol
@@ -141,6 +142,7 @@ def _moment_or_none(text: str) -> datetime | None:
     return moment(int(exact(text))) if text not in {"", "0"} else None
 
 
+# In the order of the frame's fields.
 _READERS: dict[str, Callable[[str], Decimal | datetime | None]] = dict.fromkeys(
     TickerData.__struct_fields__, price
 ) | {
@@ -298,8 +300,7 @@ class BybitDecoder:
             raise self._lost(topic)
         mark = (said.ts, said.cs)
         changes: dict[str, Decimal | datetime | None] = {}
-        for name, read in _READERS.items():
-            text: str | None = getattr(said.data, name)
+        for (name, read), text in zip(_READERS.items(), astuple(said.data), strict=True):
             if (text is not None or is_whole) and mark >= topic.marks.get(name, mark):
                 changes[name] = read(text or "")
         if not changes:
