@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -17,8 +18,22 @@ from pydantic_core import PydanticUndefined
 from alphapulse import errors
 from alphapulse.api.problems import STATUS
 from alphapulse.config import Settings
+from alphapulse.simulator.faults.answers import AnswerFault
+from alphapulse.simulator.faults.fault import BaseFault
+from alphapulse.simulator.faults.menu import MENU
+from alphapulse.simulator.faults.requests import CutConnection
+from alphapulse.simulator.faults.streams import FrameFault, MessageFault
+from alphapulse.simulator.faults.world import OrderFault
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+STRIKES: dict[type[BaseFault], str] = {
+    CutConnection: "connection",
+    AnswerFault: "answer",
+    OrderFault: "order",
+    MessageFault: "message",
+    FrameFault: "frame",
+    BaseFault: "request",
+}
 NOTE = "<!-- Made by `make docs` from the code; do not edit. -->\n"
 
 
@@ -44,6 +59,56 @@ def settings_page() -> str:
         for name, default, text in _fields(Settings, "ALPHAPULSE_")
     ]
     return f"# Settings\n\n{NOTE}\n{head}" + "\n".join(lines) + "\n"
+
+
+def simulator_page() -> str:
+    """The page of the simulator with the tables of its faults renewed."""
+    page = (DOCS / "simulator.md").read_text()
+    kinds = "| kind | strikes | parameters | what happens |\n|---|---|---|---|\n"
+    kinds += "\n".join(_fault_row(fault) for fault in _faults())
+    chapters = [
+        f"**{chapter}**\n\n| you want | you say |\n|---|---|\n"
+        + "\n".join(f"| {dish.what} | `{_short(dish.fault)}` |" for dish in dishes)
+        for chapter, dishes in MENU.items()
+    ]
+    for name, table in (("kinds", kinds), ("menu", "\n\n".join(chapters))):
+        start, end = f"<!-- {name}: made by `make docs` -->\n", f"\n<!-- end of {name} -->"
+        before, _, rest = page.partition(start)
+        page = f"{before}{start}\n{table}\n{end}{rest.partition(end)[2]}"
+    return page
+
+
+def _faults() -> Iterator[type[BaseFault]]:
+    """Every fault that can be named, in the order of the code."""
+    pending = [BaseFault]
+    while pending:
+        cls = pending.pop(0)
+        pending = [*cls.__subclasses__(), *pending]
+        if "kind" in cls.model_fields:
+            yield cls
+
+
+def _fault_row(fault: type[BaseFault]) -> str:
+    common = BaseFault.model_fields.keys() | {"kind"}
+    own = {name: field for name, field in fault.model_fields.items() if name not in common}
+    given = ", ".join(
+        f"`{name}`" if field.is_required() else f"`{name}` ({_told(field.default)})"
+        for name, field in own.items()
+    )
+    strikes = next(word for base, word in STRIKES.items() if issubclass(fault, base))
+    what = " ".join(inspect.cleandoc(fault.__doc__ or "").replace("``", "`").split())
+    return f"| `{fault.model_fields['kind'].default}` | {strikes} | {given or '–'} | {what} |"
+
+
+def _told(value: object) -> str:
+    """A default, as JSON writes it."""
+    return f"`{json.dumps(value)}`"
+
+
+def _short(fault: BaseFault) -> str:
+    """As JSON, without what goes without saying."""
+    said = fault.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps({"kind": fault.model_dump()["kind"], **said}).replace("|", "\\|")
 
 
 def _status(cls: type[errors.AlphaPulseError]) -> int:
@@ -97,7 +162,11 @@ def dead_links() -> list[str]:
 
 def main() -> int:
     """Write the pages, or compare them."""
-    pages = {DOCS / "errors.md": errors_page(), DOCS / "settings.md": settings_page()}
+    pages = {
+        DOCS / "errors.md": errors_page(),
+        DOCS / "settings.md": settings_page(),
+        DOCS / "simulator.md": simulator_page(),
+    }
     if "--check" not in sys.argv:
         for path, text in pages.items():
             path.write_text(text)

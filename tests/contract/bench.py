@@ -22,7 +22,9 @@ from alphapulse.exchanges.settings import ExchangesSettings
 from alphapulse.runtime.clock import SystemClock
 from alphapulse.simulator.core.instrument import MarketStatus
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest
-from alphapulse.simulator.faults import Fault, Latency, Match, Status
+from alphapulse.simulator.faults.fault import Match
+from alphapulse.simulator.faults.requests import Latency, Status
+from alphapulse.simulator.faults.script import Fault
 from alphapulse.simulator.simulator import Simulator
 from alphapulse.simulator.venues.bybit.ids import order_id as bybit_order_id
 from alphapulse.simulator.world import Books

@@ -22,16 +22,10 @@ from alphapulse.domain import valuation
 from alphapulse.domain.identifiers import ExchangeId
 from alphapulse.domain.valuation import Freshness
 from alphapulse.simulator.core.instrument import MarketStatus
-from alphapulse.simulator.faults import (
-    Fault,
-    FrozenStream,
-    Garbled,
-    Latency,
-    LostFrame,
-    Match,
-    Status,
-    Truncated,
-)
+from alphapulse.simulator.faults.fault import Match
+from alphapulse.simulator.faults.requests import Garbled, Latency, Status, Truncated
+from alphapulse.simulator.faults.script import Fault
+from alphapulse.simulator.faults.streams import FrozenStream, LostFrame
 from alphapulse.simulator.settings import GeneratorSettings, SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.eventually import eventually

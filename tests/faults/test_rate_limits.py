@@ -16,7 +16,8 @@ from alphapulse.exchanges.settings import ExchangesSettings
 from alphapulse.pipeline.sync.gate import CircuitState
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.runtime.clock import SystemClock
-from alphapulse.simulator.faults import Latency, Match, Status
+from alphapulse.simulator.faults.fault import Match
+from alphapulse.simulator.faults.requests import Latency, Status
 from alphapulse.simulator.settings import (
     GeneratorSettings,
     SimulatedAccountSettings,

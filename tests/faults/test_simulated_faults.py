@@ -13,25 +13,23 @@ import uvloop
 
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.instrument import MarketStatus
-from alphapulse.simulator.faults import (
-    ClosedStream,
-    Fault,
-    FrozenStream,
+from alphapulse.simulator.faults.fault import Match, When
+from alphapulse.simulator.faults.requests import (
     Garbled,
-    HaltedSymbol,
     Latency,
-    LostFrame,
-    Match,
-    RepeatedFrame,
     Reset,
-    RevokedKey,
-    SkewedClock,
     Status,
     Timeout,
     Truncated,
     VenueError,
-    When,
-    WithdrawalPermission,
+)
+from alphapulse.simulator.faults.script import Fault
+from alphapulse.simulator.faults.streams import ClosedStream, FrozenStream, LostFrame, RepeatedFrame
+from alphapulse.simulator.faults.world import (
+    ChangedPermissions,
+    HaltedSymbol,
+    RevokedKey,
+    SkewedClock,
 )
 from alphapulse.simulator.settings import SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
@@ -204,7 +202,7 @@ async def test_revoked_key_stops_requests_and_streams(simulator: Simulator) -> N
 async def test_key_that_may_withdraw_says_so(simulator: Simulator) -> None:
     async with plain_bybit(simulator) as client:
         before = await client.get("/v5/user/query-api")
-        simulator.faults.add(WithdrawalPermission(match=Match(account=LABEL)))
+        simulator.faults.add(ChangedPermissions(match=Match(account=LABEL), withdraw=True))
         after = await client.get("/v5/user/query-api")
 
     assert "Withdraw" not in before["result"]["permissions"]["Wallet"]
@@ -227,11 +225,18 @@ async def test_clock_off_by_thirty_seconds_refuses_until_the_client_follows(
     assert accepted["retCode"] == 0
 
 
-@pytest.mark.parametrize(("delisted", "listed", "code"), [(False, 1, 170157), (True, 0, 170121)])
+@pytest.mark.parametrize(
+    ("status", "listed", "code"),
+    [
+        (MarketStatus.HALT, 1, 170157),
+        (MarketStatus.BREAK, 1, 170157),
+        (MarketStatus.DELISTED, 0, 170121),
+    ],
+)
 async def test_halted_symbol_takes_no_order(
-    delisted: bool, listed: int, code: int, simulator: Simulator
+    status: MarketStatus, listed: int, code: int, simulator: Simulator
 ) -> None:
-    simulator.faults.add(HaltedSymbol(symbol="BTCUSDT", delisted=delisted, match=ORDERS))
+    simulator.faults.add(HaltedSymbol(symbol="BTCUSDT", status=status, match=ORDERS))
 
     async with plain_bybit(simulator) as client:
         refused = await place(client)

@@ -25,14 +25,9 @@ from alphapulse.exchanges.settings import ExchangesSettings
 from alphapulse.exchanges.streams import binance, bybit, pro
 from alphapulse.exchanges.streams.watchdog import StreamLimits
 from alphapulse.runtime.clock import SystemClock
-from alphapulse.simulator.faults import (
-    ClosedStream,
-    FrozenStream,
-    LostFrame,
-    Match,
-    RepeatedFrame,
-    Status,
-)
+from alphapulse.simulator.faults.fault import Match
+from alphapulse.simulator.faults.requests import Status
+from alphapulse.simulator.faults.streams import ClosedStream, FrozenStream, LostFrame, RepeatedFrame
 from alphapulse.simulator.simulator import Simulator
 from tests.eventually import eventually
 from tests.fixtures.streams import KeepingSink

@@ -19,19 +19,12 @@ from alphapulse.exchanges.port import Credentials
 from alphapulse.pipeline.sync.gate import CircuitState
 from alphapulse.pipeline.sync.report import ExchangeReport
 from alphapulse.pipeline.sync.settings import SyncSettings
-from alphapulse.simulator.faults import (
-    ClosedStream,
-    Fault,
-    FrozenStream,
-    Garbled,
-    HaltedSymbol,
-    Latency,
-    LostFrame,
-    Match,
-    SkewedClock,
-    Status,
-    Truncated,
-)
+from alphapulse.simulator.core.instrument import MarketStatus
+from alphapulse.simulator.faults.fault import Match
+from alphapulse.simulator.faults.requests import Garbled, Latency, Status, Truncated
+from alphapulse.simulator.faults.script import Fault
+from alphapulse.simulator.faults.streams import ClosedStream, FrozenStream, LostFrame
+from alphapulse.simulator.faults.world import HaltedSymbol, SkewedClock
 from alphapulse.simulator.settings import GeneratorSettings, SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.eventually import eventually
@@ -286,7 +279,9 @@ async def test_a_delisted_symbol_leaves_the_subscription_and_harms_nothing_else(
     watched = case.report(public=True).symbols
     told = len(case.sync.bus.of(InstrumentsChanged))
     case.fault(
-        HaltedSymbol(match=Match(path=BALANCE_PATHS[case.venue]), symbol=symbol, delisted=True)
+        HaltedSymbol(
+            match=Match(path=BALANCE_PATHS[case.venue]), symbol=symbol, status=MarketStatus.DELISTED
+        )
     )
     await eventually(lambda: case.simulator.faults.entries[0].is_spent, within_s=10)
     await case.sync.synchronizer.sync_now(None, {SyncKind.INSTRUMENTS})

@@ -20,7 +20,8 @@ from alphapulse.domain.order import Side
 from alphapulse.simulator.core.instrument import MarketStatus
 from alphapulse.simulator.core.refusal import Refused
 from alphapulse.simulator.drivers.conductor import Conductor
-from alphapulse.simulator.faults import FAULT, Entry, FaultScript
+from alphapulse.simulator.faults.menu import MENU
+from alphapulse.simulator.faults.script import FAULT, Entry, FaultScript
 from alphapulse.simulator.server import SimulatorServer
 from alphapulse.simulator.world import World
 
@@ -107,6 +108,7 @@ class ControlApi:
             _post("/_control/driver/pause", self._pause),
             _post("/_control/driver/resume", self._resume),
             _get("/_control/faults", self._faults),
+            _get("/_control/faults/menu", self._menu),
             _post("/_control/faults", self._add_fault),
             web.delete("/_control/faults", _guarded(self._clear_faults)),
             web.delete("/_control/faults/{id}", _guarded(self._remove_fault)),
@@ -190,6 +192,12 @@ class ControlApi:
     async def _faults(self, http: web.Request) -> object:
         return [_entry(entry) for entry in self._script.entries]
 
+    async def _menu(self, http: web.Request) -> object:
+        return {
+            chapter: {dish.what: dish.fault.model_dump(mode="json") for dish in dishes}
+            for chapter, dishes in MENU.items()
+        }
+
     async def _add_fault(self, http: web.Request) -> object:
         return _entry(self._script.add(FAULT.validate_json(await http.read())))
 
@@ -228,10 +236,20 @@ def _guarded(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response
             return _json(await handler(http))
         except KeyError as unknown:
             return _json({"error": f"no such thing: {unknown.args[0]}"}, 404)
-        except (Refused, ValidationError, ValueError) as wrong:
+        except ValidationError as wrong:
+            return _json({"error": _said(wrong)}, 400)
+        except (Refused, ValueError) as wrong:
             return _json({"error": str(wrong)}, 400)
 
     return guarded
+
+
+def _said(wrong: ValidationError) -> str:
+    """Each field and what is wrong with it."""
+    return "; ".join(
+        ": ".join(part for part in (".".join(map(str, error["loc"])), error["msg"]) if part)
+        for error in wrong.errors(include_url=False, include_context=False, include_input=False)
+    )
 
 
 def _is_local(http: web.Request) -> bool:

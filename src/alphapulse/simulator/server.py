@@ -6,19 +6,20 @@ the doing of faults.
 """
 
 import asyncio
-import errno
 import random
-import socket
 import ssl
-import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from aiohttp import web
 
-from alphapulse.errors import PortTaken
-from alphapulse.simulator import faults
-from alphapulse.simulator.faults import FaultScript, Occasion, When
+from alphapulse.simulator import spoiling
+from alphapulse.simulator.faults import requests as faults
+from alphapulse.simulator.faults.answers import Backstage
+from alphapulse.simulator.faults.fault import CONNECT, HANDSHAKE, Occasion, When
+from alphapulse.simulator.faults.script import FaultScript
+from alphapulse.simulator.listener import DeadEnd, Listener, abort
+from alphapulse.simulator.upheaval import Upheaval
 from alphapulse.simulator.venues.face import Answer, Face, Request
 from alphapulse.simulator.wire import Wire
 
@@ -31,34 +32,28 @@ BODY_BYTES_MAX = 256 * 1024
 # Handlers end at once when told; a second covers a busy machine.
 SHUTDOWN_S = 1.0
 
-HTML = "<html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
-GARBLED = {"html": HTML.encode(), "empty": b"", "null": b"null", "object": b"{}"}
-
-ApplyWorldFault = Callable[[faults.WorldFault, Occasion], None]
+Trouble = Sequence[faults.RequestFault]
 
 
 class SimulatorServer:
     """Serves faces until stopped. Belongs to the loop it was started on.
 
-    ``apply`` changes the world for those faults that do; ``seed`` fixes the tails of latencies.
+    ``upheaval`` changes the world for those faults that do; ``seed`` fixes the tails of latencies.
     """
 
     def __init__(
-        self,
-        faces: Iterable[Face],
-        script: FaultScript,
-        *,
-        apply: ApplyWorldFault,
-        seed: int = 0,
+        self, faces: Iterable[Face], script: FaultScript, upheaval: Upheaval, *, seed: int = 0
     ) -> None:
         self._faces = {host: face for face in faces for host in face.hosts}
         self._script = script
-        self._apply = apply
+        self._upheaval = upheaval
         self._random = random.Random(seed)
         self._stopped_venues: set[str] = set()
         self._venue_of: dict[asyncio.Transport, str] = {}
         self._wires: set[Wire] = set()
         self._stopping = asyncio.Event()
+        self._listeners: list[Listener] = []
+        self._reopening: asyncio.Task[None] | None = None
         self._app = web.Application(client_max_size=BODY_BYTES_MAX)
         # A handler that waits out a fault must end when its client goes.
         self._runner = web.AppRunner(
@@ -79,30 +74,31 @@ class SimulatorServer:
         if self._runner.server is None:
             self._app.router.add_route("*", "/{path:.*}", self._handle)
             await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=tls)
-        try:
-            await site.start()
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise PortTaken("somebody else listens there", host=host, port=port) from error
-        address: tuple[str, int] = self._runner.addresses[-1]
-        return address[1]
+        listener = Listener(self._accept, tls)
+        bound = await listener.bind(host, port)
+        self._listeners.append(listener)
+        return bound
 
     async def stop(self) -> None:
         """Drop every connection and stop listening; nothing of ours is left on the loop."""
         self._stopping.set()
+        if self._reopening is not None:
+            self._reopening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reopening
+        for listener in self._listeners:
+            listener.stop()
         for wire in tuple(self._wires):
             wire.abort()
         await self._runner.cleanup()
 
     def stop_venue(self, venue: str) -> None:
-        """Abort the venue's connections; new requests are cut off without an answer."""
+        """Abort the venue's connections; new requests are cut off without an answer.
+
+        They are read first: a client cannot know that nothing was done. See `close_port`.
+        """
         self._stopped_venues.add(venue)
-        for transport, owner in tuple(self._venue_of.items()):
-            if owner == venue:
-                _abort(transport)
-                del self._venue_of[transport]
+        self._abort_connections({venue})
 
     def start_venue(self, venue: str) -> None:
         """Answer again."""
@@ -110,6 +106,18 @@ class SimulatorServer:
 
     def is_stopped(self, venue: str) -> bool:
         return venue in self._stopped_venues
+
+    def close_port(self) -> None:
+        """Abort every venue's connections and refuse new ones: what a client sends next, it
+        cannot send."""
+        for listener in self._listeners:
+            listener.close()
+        self._abort_connections(set(self._venue_of.values()))
+
+    async def open_port(self) -> None:
+        """Accept connections again."""
+        for listener in self._listeners:
+            await listener.open()
 
     async def drained(self) -> None:
         """Return when every stream's reader has caught up."""
@@ -121,6 +129,18 @@ class SimulatorServer:
         """Open WebSockets."""
         return len(self._wires)
 
+    def _accept(self) -> asyncio.BaseProtocol:
+        for fault in self._script.on_connect(Occasion("", "", "", CONNECT)):
+            return DeadEnd(fault.how)
+        assert self._runner.server is not None
+        return self._runner.server()
+
+    def _abort_connections(self, venues: set[str]) -> None:
+        for transport, owner in tuple(self._venue_of.items()):
+            if owner in venues:
+                abort(transport)
+                del self._venue_of[transport]
+
     async def _handle(self, http: web.Request) -> web.StreamResponse:
         host, path = self._address(http)
         face = self._faces.get(host)
@@ -129,7 +149,7 @@ class SimulatorServer:
         if self._remember(http, face.venue) and face.venue not in self._stopped_venues:
             request = await _request(http, host, path)
             return await self._serve(http, face, request)
-        return _cut(http)
+        return spoiling.cut(http)
 
     def _address(self, http: web.Request) -> tuple[str, str]:
         """Venue host and path, from the path's first segment or from the Host header."""
@@ -153,27 +173,36 @@ class SimulatorServer:
 
     async def _serve(self, http: web.Request, face: Face, request: Request) -> web.StreamResponse:
         is_socket = http.headers.get("Upgrade", "").lower() == "websocket"
-        occasion = _occasion(face, request, faults.HANDSHAKE if is_socket else request.method)
-        struck = self._script.on_request(occasion)
-        for change in struck:
-            if isinstance(change, faults.WorldFault):
-                self._apply(change, occasion)
-        trouble = [fault for fault in struck if isinstance(fault, faults.RequestFault)]
-        await self._delay(trouble)
+        occasion = _occasion(face, request, HANDSHAKE if is_socket else request.method)
+        for change in self._script.changes(occasion):
+            self._upheaval.apply(change, occasion)
+        trouble = self._script.on_request(occasion)
+        await self._delay(trouble, When.BEFORE)
         for fault in trouble:
-            if isinstance(fault, faults.InsteadOfAnswer) and fault.when is When.BEFORE:
-                return await self._spoil(http, face, fault)
+            if _is_instead(fault, When.BEFORE):
+                return await self._spoil(http, face, request, fault)
         if is_socket:
             return await self._converse(http, face, request, occasion)
-        answer = face.answer(request)
+        answer = self._answer(face, request, occasion, trouble)
+        await self._delay(trouble, When.AFTER)
         for fault in trouble:
-            if not isinstance(fault, faults.Latency):
-                return await self._spoil(http, face, fault, answer)
-        return _response(answer)
+            if isinstance(fault, faults.Truncated):
+                return await spoiling.truncated(http, answer)
+            if _is_instead(fault, When.AFTER):
+                return await self._spoil(http, face, request, fault)
+        return spoiling.response(answer)
 
-    async def _delay(self, trouble: list[faults.RequestFault]) -> None:
+    def _answer(self, face: Face, request: Request, occasion: Occasion, trouble: Trouble) -> Answer:
+        """The request is executed here; what comes back may be bent."""
+        if any(isinstance(fault, faults.BadSignature) for fault in trouble):
+            request = spoiling.missigned(request)
+        answer = face.answer(request)
+        backstage = Backstage(self._upheaval.now_ms(face.venue), face.refusal)
+        return self._script.on_answer(occasion, answer, backstage)
+
+    async def _delay(self, trouble: Trouble, when: When) -> None:
         for fault in trouble:
-            if isinstance(fault, faults.Latency):
+            if isinstance(fault, faults.Latency) and fault.when is when:
                 tail_s = self._random.expovariate(1 / fault.tail_s) if fault.tail_s else 0.0
                 await self._wait(fault.delay_s + tail_s)
 
@@ -186,28 +215,25 @@ class SimulatorServer:
             return
 
     async def _spoil(
-        self,
-        http: web.Request,
-        face: Face,
-        fault: faults.RequestFault,
-        answer: Answer | None = None,
+        self, http: web.Request, face: Face, request: Request, fault: faults.RequestFault
     ) -> web.StreamResponse:
-        """What the client gets instead of ``answer``."""
-        match fault:
-            case faults.Timeout():
-                await self._wait(fault.hold_s)
-                return _cut(http)
-            case faults.Truncated() if answer is not None:
-                return await _truncated(http, answer)
-            case faults.Garbled():
-                kind = "text/html" if fault.body == "html" else "application/json"
-                return _response(Answer(fault.status, GARBLED[fault.body], kind))
-            case faults.Status():
-                return _response(_status(fault))
-            case faults.VenueError():
-                return _response(face.refusal(fault.code, fault.message))
-            case _:
-                return _cut(http)
+        """What the client gets instead of an answer."""
+        if isinstance(fault, faults.Timeout):
+            await self._wait(fault.hold_s)
+        if isinstance(fault, faults.ClosedPort):
+            self._close_port_for(fault.for_s)
+        other = spoiling.other_answer(face, request, fault)
+        return spoiling.cut(http) if other is None else spoiling.response(other)
+
+    def _close_port_for(self, seconds: float) -> None:
+        async def reopen() -> None:
+            await self._wait(seconds)
+            await self.open_port()
+
+        if self._reopening is not None:
+            self._reopening.cancel()
+        self.close_port()
+        self._reopening = asyncio.create_task(reopen(), name="simulator-reopening")
 
     async def _converse(
         self, http: web.Request, face: Face, request: Request, occasion: Occasion
@@ -215,7 +241,7 @@ class SimulatorServer:
         wire = Wire(self._script, occasion, ping_interval_s=face.ping_interval_s)
         session = face.connect(request, wire)
         if isinstance(session, Answer):
-            return _response(session)
+            return spoiling.response(session)
         self._wires.add(wire)
         try:
             return await wire.carry(http, session)
@@ -248,43 +274,6 @@ def _occasion(face: Face, request: Request, method: str) -> Occasion:
     )
 
 
-def _response(answer: Answer) -> web.Response:
-    return web.Response(
-        status=answer.status,
-        body=answer.body,
-        headers={**answer.headers, "Content-Type": answer.content_type},
-    )
-
-
-def _status(fault: faults.Status) -> Answer:
-    headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
-    kind = "application/json" if fault.body.startswith(("{", "[")) else "text/html"
-    return Answer(fault.status, fault.body.encode(), kind, headers)
-
-
-async def _truncated(http: web.Request, answer: Answer) -> web.StreamResponse:
-    response = web.StreamResponse(
-        status=answer.status, headers={"Content-Type": answer.content_type}
-    )
-    response.content_length = len(answer.body)
-    await response.prepare(http)
-    await response.write(answer.body[: len(answer.body) // 2])
-    if http.transport is not None:
-        http.transport.close()
-    return response
-
-
-def _cut(http: web.Request) -> web.Response:
-    """End the connection without an answer; the response never reaches anybody."""
-    if http.transport is not None:
-        _abort(http.transport)
-    return web.Response(status=503)
-
-
-def _abort(transport: asyncio.Transport) -> None:
-    # Lingering for 0 s turns the close into a reset, which is what a crashed peer sends.
-    raw: socket.socket | None = transport.get_extra_info("socket")
-    if raw is not None:
-        with suppress(OSError):  # The client was quicker, and there is nothing left to reset.
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+def _is_instead(fault: faults.RequestFault, when: When) -> bool:
+    """Whether a fault takes the answer's place at this moment."""
+    return isinstance(fault, faults.InsteadOfAnswer) and fault.when is when

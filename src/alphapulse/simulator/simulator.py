@@ -20,7 +20,7 @@ from alphapulse.simulator.drivers.conductor import Conductor
 from alphapulse.simulator.drivers.frames import FrameReplay
 from alphapulse.simulator.drivers.generator import PriceGenerator
 from alphapulse.simulator.drivers.step import Driver
-from alphapulse.simulator.faults import Fault, FaultScript
+from alphapulse.simulator.faults.script import Fault, FaultScript
 from alphapulse.simulator.opening import open_world, settle_in
 from alphapulse.simulator.server import SimulatorServer
 from alphapulse.simulator.settings import (
@@ -30,6 +30,7 @@ from alphapulse.simulator.settings import (
     SimulatorSettings,
 )
 from alphapulse.simulator.tls import LocalAuthority
+from alphapulse.simulator.upheaval import Upheaval
 from alphapulse.simulator.venues.binance.limits import RateLimits as BinanceLimits
 from alphapulse.simulator.venues.binance_spot.face import BinanceSpotFace
 from alphapulse.simulator.venues.binance_spot.limits import QUOTA as SPOT_QUOTA
@@ -132,6 +133,15 @@ class Simulator:
         """The venue is back, as if it had never been away; the market went on meanwhile."""
         self._server.start_venue(venue)
 
+    def close_port(self) -> None:
+        """No venue can be reached: connections are aborted, new ones refused before a byte of
+        them is read."""
+        self._server.close_port()
+
+    async def open_port(self) -> None:
+        """Every venue can be reached again."""
+        await self._server.open_port()
+
     def pause(self) -> None:
         """Let prices stand still; orders, streams and the pulse go on."""
         self._conductor.pause()
@@ -148,7 +158,8 @@ class Simulator:
         world = open_world(settings, clock, virtual or RealMarketClock(clock), recorded)
         script = FaultScript(settings.seed, faults)
         binance, bybit = _faces(world, settings)
-        server = SimulatorServer((binance, bybit), script, apply=world.apply, seed=settings.seed)
+        upheaval = Upheaval(world, script)
+        server = SimulatorServer((binance, bybit), script, upheaval, seed=settings.seed)
         conductor = Conductor(
             tuple(world.venues.values()),
             driver,
@@ -160,6 +171,7 @@ class Simulator:
         )
         conductor.step()
         settle_in(world, settings)
+        upheaval.begin()
         if settings.is_paused:
             conductor.pause()
         server.add_routes(ControlApi(world, script, server, conductor).routes)

@@ -3,11 +3,14 @@
 import asyncio
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 
+import msgspec
 from aiohttp import WSMsgType, web
 
-from alphapulse.simulator import faults
-from alphapulse.simulator.faults import FaultScript, Occasion
+from alphapulse.simulator.faults import streams as faults
+from alphapulse.simulator.faults.fault import HANDSHAKE, MESSAGE, Occasion
+from alphapulse.simulator.faults.script import FaultScript
 from alphapulse.simulator.venues.face import Session
 
 # About ten seconds of fifty busy symbols; a slower reader is disconnected, as the venues do.
@@ -21,6 +24,11 @@ PONG_INTERVALS = 3
 
 # How long a close waits for the client's own close frame.
 CLOSE_S = 1.0
+
+PING = "ping"
+"""The topic of a ping, of the protocol or in JSON, for a match."""
+
+GOING_AWAY = 1001
 
 
 class Wire:
@@ -40,19 +48,25 @@ class Wire:
             max_msg_size=MESSAGE_BYTES_MAX,
             compress=False,
         )
+        self._session: Session | None = None
         self._transport: asyncio.Transport | None = None
         self._outbox: deque[bytes] = deque()
         self._outbox_bytes = 0
+        self._outbox_bytes_max = OUTBOX_BYTES
+        self._held: list[bytes] = []
+        self._timers: set[asyncio.TimerHandle] = set()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing: tuple[int, str] | None = None
         self._is_frozen = False
+        self._is_rotating = False
         self._pings_unanswered = 0
 
     async def carry(self, http: web.Request, session: Session) -> web.WebSocketResponse:
         """Run the conversation to its end."""
         await self._socket.prepare(http)
+        self._session = session
         self._transport = http.transport
         async with asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(self._write())]
@@ -65,14 +79,23 @@ class Wire:
             finally:
                 for helper in helpers:
                     helper.cancel()
+                for timer in self._timers:
+                    timer.cancel()
                 self._closing = self._closing or (1000, "")
                 self._idle.set()
         return self._socket
 
     def send(self, frame: bytes, *, topic: str = "", symbol: str | None = None) -> None:
         """See `Socket.send`."""
-        for _ in range(self._copies(topic, symbol)):
-            self._queue(frame)
+        if self._is_mute:
+            return
+        behind, self._held = self._held, []
+        frames = [frame]
+        for fault in self._struck(topic, symbol):
+            frames = self._do(fault, frames)
+        if not self._is_mute:
+            for one in (*frames, *behind):
+                self._queue(one)
 
     def close(self, code: int, reason: str = "") -> None:
         """See `Socket.close`."""
@@ -88,48 +111,79 @@ class Wire:
         if self._transport is not None:
             self._transport.abort()
 
-    def _copies(self, topic: str = "", symbol: str | None = None) -> int:
-        """How often this frame goes out, after the faults that strike it."""
-        if self._is_frozen or self._closing is not None:
-            return 0
-        copies = 1
-        for fault in self._strike(topic, symbol):
-            match fault:
-                case faults.LostFrame():
-                    copies = 0
-                case faults.RepeatedFrame():
-                    copies *= 2
-                case faults.FrozenStream():
-                    self._is_frozen = True
-                    return 0
-                case faults.ClosedStream(code=1006):
-                    self.abort()
-                    return 0
-                case faults.ClosedStream():
-                    self.close(fault.code, fault.reason)
-                    return 0
-        return copies
+    @property
+    def _is_mute(self) -> bool:
+        """Whether nothing goes out any more."""
+        return self._is_frozen or self._closing is not None
 
-    def _strike(self, topic: str, symbol: str | None) -> tuple[faults.StreamFault, ...]:
+    def _struck(self, topic: str, symbol: str | None) -> tuple[faults.FrameFault, ...]:
         if not self._script.entries:
             return ()
-        base = self._occasion
-        return self._script.on_frame(
-            Occasion(
-                venue=base.venue,
-                host=base.host,
-                path=base.path,
-                method=faults.HANDSHAKE,
-                account=self.account or "",
-                symbol=symbol or "",
-                topic=topic,
-            )
+        return self._script.on_frame(self._moment(HANDSHAKE, topic, symbol or ""))
+
+    def _moment(self, method: str, topic: str, symbol: str = "") -> Occasion:
+        return replace(
+            self._occasion, method=method, account=self.account or "", topic=topic, symbol=symbol
         )
+
+    def _do(self, fault: faults.FrameFault, frames: list[bytes]) -> list[bytes]:
+        """What goes out now in place of ``frames``."""
+        match fault:
+            case faults.RepeatedFrame():
+                return frames * fault.times
+            case faults.ForeignFrame():
+                return [fault.text.encode(), *frames]
+            case faults.HugeFrame():
+                # One frame, however big, is no sign of a slow reader.
+                self._outbox_bytes_max += fault.size_bytes
+                return [b'"%s"' % (b"x" * (fault.size_bytes - 2)), *frames]
+            case faults.DelayedFrame():
+                self._later(fault.delay_s, frames)
+                return []
+            case faults.ReorderedFrame():
+                self._held += frames
+                return []
+            case _:
+                return frames if self._goes_on(fault) else []
+
+    def _goes_on(self, fault: faults.FrameFault) -> bool:
+        """Change the connection; whether the frame is still sent."""
+        match fault:
+            case faults.SlowConsumer():
+                self._outbox_bytes_max = fault.outbox_bytes
+                return True
+            case faults.RotatedStream():
+                self._rotate(fault.notice_s)
+                return True
+            case faults.FrozenStream():
+                self._is_frozen = True
+            case faults.ClosedStream(code=1006):
+                self.abort()
+            case faults.ClosedStream():
+                self.close(fault.code, fault.reason)
+        return False
+
+    def _rotate(self, notice_s: float) -> None:
+        if self._is_rotating or self._session is None:
+            return
+        self._is_rotating = True
+        self._session.on_shutdown()
+        loop = asyncio.get_running_loop()
+        self._timers.add(loop.call_later(notice_s, self.close, GOING_AWAY))
+
+    def _later(self, delay_s: float, frames: list[bytes]) -> None:
+        def send() -> None:
+            self._timers.discard(timer)
+            for frame in frames:
+                self._queue(frame)
+
+        timer = asyncio.get_running_loop().call_later(delay_s, send)
+        self._timers.add(timer)
 
     def _queue(self, frame: bytes) -> None:
         self._outbox.append(frame)
         self._outbox_bytes += len(frame)
-        if self._outbox_bytes > OUTBOX_BYTES:
+        if self._outbox_bytes > self._outbox_bytes_max:
             self.abort()
         self._idle.clear()
         self._wake.set()
@@ -155,9 +209,9 @@ class Wire:
             if self._is_frozen:
                 continue
             if message.type is WSMsgType.TEXT:
-                session.on_text(message.data)
+                self._hear(session, message.data)
             elif message.type is WSMsgType.PING:
-                if self._copies():
+                if not self._befallen(PING):
                     await self._socket.pong(message.data)
             elif message.type is WSMsgType.PONG:
                 self._pings_unanswered = 0
@@ -165,6 +219,19 @@ class Wire:
             # Not even a close is answered; the connection ends when the client drops it.
             await asyncio.Event().wait()
         await self._socket.close()
+
+    def _hear(self, session: Session, text: str) -> None:
+        verb = _verb(text) if self._script.entries else ""
+        for fault in self._befallen(verb) if verb else ():
+            if isinstance(fault, faults.RefusedMessage):
+                session.on_refused(text, fault.code, fault.message)
+            return
+        session.on_text(text)
+
+    def _befallen(self, verb: str) -> tuple[faults.MessageFault, ...]:
+        if not self._script.entries:
+            return ()
+        return self._script.on_message(self._moment(MESSAGE, verb))
 
     async def _ping(self, interval_s: float) -> None:
         try:
@@ -176,3 +243,19 @@ class Wire:
             self.abort()
         except ConnectionError:
             return
+
+
+class _Asking(msgspec.Struct):
+    """What a message asks for, as Bybit (``op``) and Binance (``method``) write it."""
+
+    op: str = ""
+    method: str = ""
+
+
+def _verb(text: str) -> str:
+    """Empty where it asks for nothing that a venue could understand."""
+    try:
+        message = msgspec.json.decode(text, type=_Asking)
+    except msgspec.DecodeError:
+        return ""
+    return message.op or message.method

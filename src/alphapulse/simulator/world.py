@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from alphapulse.domain.order import Side
-from alphapulse.simulator import faults
 from alphapulse.simulator.core.account import Account, ApiKey, Wallet
 from alphapulse.simulator.core.clock import AuthClock
 from alphapulse.simulator.core.events import CoreEvent, Happening, OrderChanged
@@ -17,7 +16,6 @@ from alphapulse.simulator.core.instrument import Category, MarketStatus
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest
 from alphapulse.simulator.core.position import Position, PositionSide
-from alphapulse.simulator.faults import Occasion
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,23 +195,6 @@ class World:
         key.can_trade = key.can_trade if trade is None else trade
         key.can_withdraw = key.can_withdraw if withdraw is None else withdraw
         key.is_ip_refused = key.is_ip_refused if ip_refused is None else ip_refused
-
-    def apply(self, fault: faults.WorldFault, occasion: Occasion) -> None:
-        """Do what a fault of the script does to the world, to whom the occasion is about."""
-        match fault:
-            case faults.SkewedClock():
-                self.skew_clock(occasion.venue, round(fault.offset_s * 1000))
-            case faults.HaltedSymbol():
-                status = MarketStatus.DELISTED if fault.delisted else MarketStatus.HALT
-                for market in self._named(occasion.venue, fault.symbol):
-                    self.venues[occasion.venue].set_status(market, status)
-            case faults.RevokedKey() if occasion.account in self._accounts:
-                self.revoke_key(occasion.account)
-            case faults.WithdrawalPermission() if occasion.account in self._accounts:
-                self.permit(occasion.account, withdraw=True)
-
-    def _named(self, venue: str, name: str) -> list[Market]:
-        return [m for (_, known), m in self.venues[venue].markets.items() if known == name]
 
     def _account(self, label: str) -> tuple[Venue, Account]:
         venue = self.venues[self._accounts[label].venue]

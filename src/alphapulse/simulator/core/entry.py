@@ -30,7 +30,7 @@ class Entry:
         """
         if market.status is not MarketStatus.TRADING:
             raise Refused(RefusalReason.MARKET_CLOSED)
-        checks.check(request, market.instrument, market.last_price or Decimal(0))
+        checks.check(request, market.rules, market.last_price or Decimal(0))
         self._check_identity(account, market, request)
         self._check_expiry(request)
         if request.trigger is not None:
@@ -153,9 +153,9 @@ def changed(market: Market, order: Order, change: Change) -> tuple[int, int]:
     """
     instrument = market.instrument
     if change.quantity is not None:
-        checks.check_quantity(change.quantity, instrument)
+        checks.check_quantity(change.quantity, market.rules)
     if change.limit_price is not None:
-        checks.check_price(change.limit_price, instrument, market.last_price or Decimal(0))
+        checks.check_price(change.limit_price, market.rules, market.last_price or Decimal(0))
     lots = order.lots if change.quantity is None else instrument.lots(change.quantity)
     ticks = order.ticks if change.limit_price is None else instrument.ticks(change.limit_price)
     if lots <= order.filled_lots and not (order.close_position or order.quote_atoms):
@@ -163,7 +163,7 @@ def changed(market: Market, order: Order, change: Change) -> tuple[int, int]:
     if order.state is not OrderState.UNTRIGGERED:
         check_maker(market, order, ticks)
     if ticks and not order.reduce_only:
-        checks.check_notional(instrument.price(ticks), instrument.quantity(lots), instrument)
+        checks.check_notional(instrument.price(ticks), instrument.quantity(lots), market.rules)
     return lots, ticks
 
 

@@ -111,6 +111,20 @@ class MarketStatusChanged(CoreEvent):
     instrument: Instrument
 
 
+@dataclass(frozen=True, slots=True)
+class BooksRestarted(CoreEvent):
+    """The service that streams this book started anew; it counts from the beginning again."""
+
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class UserStreamEnded(CoreEvent):
+    """The venue ends an account's own streams and leaves their sockets open."""
+
+    account_id: str
+
+
 class Happening(StrEnum):
     """What befell an order."""
 

@@ -15,6 +15,7 @@ from alphapulse.simulator.core.entry import Change, Entry
 from alphapulse.simulator.core.events import (
     CandleClosed,
     Cause,
+    CoreEvent,
     LeverageChanged,
     MarketStatusChanged,
     Pulse,
@@ -52,6 +53,9 @@ DEFAULT_FEES = {
 _USD_LIKE = frozenset({"USD", "USDT", "USDC"})
 
 Key = tuple[Category, str]
+
+Judge = Callable[[Account, Market], RefusalReason | str | None]
+"""Refuses an order with a reason, lets it be rejected afterwards with a text, or says nothing."""
 
 
 class Venue:
@@ -112,6 +116,8 @@ class Venue:
         self._maker_settings = maker or MakerSettings()
         self._minute_ms = clock.now_ms() // MINUTE_MS * MINUTE_MS
         self._pulses = 0
+        self.judge: Judge | None = None
+        """Asked before each order by whoever wants some to fail."""
         for instrument in instruments:
             self.list_instrument(instrument)
 
@@ -125,6 +131,10 @@ class Venue:
         """Tell venues to send what they gather; ten times a real second, whatever the speed."""
         self._pulses += 1
         self._feed.emit(Pulse(self.clock.now_ms(), self._pulses))
+
+    def announce(self, event: CoreEvent) -> None:
+        """Tell every subscriber what no customer caused."""
+        self._feed.emit(event)
 
     def advance(self) -> None:
         """Catch up with the clock: close every minute that ended, charge funding that fell due,
@@ -426,6 +436,11 @@ class Venue:
     def place(self, account: Account, market: Market, request: OrderRequest) -> Order:
         """Accept an order and match it; a copy of it as it is afterwards."""
         self.advance()
+        verdict = None if self.judge is None else self.judge(account, market)
+        if isinstance(verdict, RefusalReason):
+            raise Refused(verdict)
+        if verdict is not None:
+            return self.reject(account, market, request, verdict)
         return self._desk.place(account, market, request)
 
     def check(self, account: Account, market: Market, request: OrderRequest) -> None:

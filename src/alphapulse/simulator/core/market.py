@@ -118,6 +118,8 @@ class Market:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
+        self.rules = instrument
+        """What new orders are held to; asks no less than the grid of the instrument."""
         self.status = MarketStatus.TRADING
         self.book = Book()
         self.candles = CandleSeries()

@@ -85,6 +85,14 @@ class Session(Protocol):
         """A message of the client; whatever it holds, answer or close, never raise."""
         ...
 
+    def on_refused(self, text: str, code: int, words: str) -> None:
+        """A message of the client that must not be done: refuse it in the venue's envelope."""
+        ...
+
+    def on_shutdown(self) -> None:
+        """The connection will be closed soon: say so, where the venue has a word for it."""
+        ...
+
     def on_close(self) -> None:
         """The socket is gone: unsubscribe from the core."""
         ...

@@ -49,6 +49,15 @@ class MarketSession:
             return
         self._do(message)
 
+    def on_refused(self, text: str, code: int, words: str) -> None:
+        """See `Session.on_refused`."""
+        self._refuse(code, words, _id_in(text))
+
+    def on_shutdown(self) -> None:
+        """See `Session.on_shutdown`; the venue says it outside of any stream."""
+        event = {"e": "serverShutdown", "E": self._streams.now_ms()}
+        self._socket.send(msgspec.json.encode(event), topic="serverShutdown")
+
     def on_close(self) -> None:
         for name in self._followed:
             self._streams.forget(self._socket, name)

@@ -33,6 +33,7 @@ class Streams:
         make_topic: MakeTopic,
         recording: Recording | None = None,
     ) -> None:
+        self.now_ms = venue.clock.now_ms
         self._category = category
         self._make_topic = make_topic
         self._recording = recording or Recording()

@@ -77,7 +77,7 @@ def _symbol(market: Market) -> Row:
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
-        "filters": _filters(instrument),
+        "filters": _filters(market.rules),
         "permissions": [],
         "permissionSets": [["SPOT"]],
         "defaultSelfTradePreventionMode": "NONE",

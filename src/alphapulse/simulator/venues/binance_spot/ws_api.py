@@ -10,7 +10,13 @@ import msgspec
 
 from alphapulse.simulator.core.account import ApiKey
 from alphapulse.simulator.core.clock import AuthClock
-from alphapulse.simulator.core.events import BalancesChanged, Cause, CoreEvent, OrderChanged
+from alphapulse.simulator.core.events import (
+    BalancesChanged,
+    Cause,
+    CoreEvent,
+    OrderChanged,
+    UserStreamEnded,
+)
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.venues.binance.auth import Authenticator
@@ -55,6 +61,10 @@ SUBSCRIPTIONS_MAX = 100
 
 Route = Callable[[str, str, Params, Callable[[], ApiKey]], object]
 """Serves method and path with parameters; asks for the key only where one is needed."""
+
+
+class _Identified(msgspec.Struct):
+    id: object = None
 
 
 class _Message(msgspec.Struct):
@@ -110,6 +120,16 @@ class ApiSession:
             self._reply(message_id, refused.status, "error", refused.body)
         else:
             self._reply(message_id, 200, "result", result)
+
+    def on_refused(self, text: str, code: int, words: str) -> None:
+        """See `Session.on_refused`."""
+        message_id = msgspec.json.decode(text, type=_Identified).id
+        self._reply(message_id, 400, "error", {"code": code, "msg": words})
+
+    def on_shutdown(self) -> None:
+        """See `Session.on_shutdown`."""
+        event = {"e": "serverShutdown", "E": self._clock.now_ms()}
+        self._socket.send(msgspec.json.encode({"event": event}), topic="serverShutdown")
 
     def on_close(self) -> None:
         self._unsubscribe()
@@ -195,7 +215,7 @@ class ApiSession:
 
     def _hear(self, event: CoreEvent) -> None:
         for subscription, key in tuple(self._subscriptions.items()):
-            if self._venue.key(key.key) is None:
+            if self._venue.key(key.key) is None or _is_end(event, key):
                 self._end(subscription)
             elif _is_about(event, key):
                 self._tell_event(subscription, event)
@@ -230,6 +250,10 @@ class ApiSession:
 
 def _is_about(event: CoreEvent, key: ApiKey) -> TypeGuard[OrderChanged | BalancesChanged]:
     return isinstance(event, OrderChanged | BalancesChanged) and event.account_id == key.account_id
+
+
+def _is_end(event: CoreEvent, key: ApiKey) -> bool:
+    return isinstance(event, UserStreamEnded) and event.account_id == key.account_id
 
 
 def _symbol_of(event: Row) -> str | None:

@@ -29,6 +29,13 @@ class Conversation:
         except BybitError as refused:
             self.refuse(message, refused)
 
+    def on_refused(self, text: str, code: int, words: str) -> None:
+        """See `Session.on_refused`."""
+        self.refuse(json_object(text), BybitError(code, words))
+
+    def on_shutdown(self) -> None:
+        """Bybit closes without a word."""
+
     def on_op(self, op: str, message: Row) -> None:
         """Do what ``op`` asks.
 

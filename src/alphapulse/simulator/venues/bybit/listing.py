@@ -23,7 +23,7 @@ def instrument_row(market: Market) -> Row:
         "quoteCoin": instrument.quote,
         "symbolType": "",
     }
-    return row | (_spot(instrument) if instrument.category is Category.SPOT else _linear(market))
+    return row | (_spot(market.rules) if instrument.category is Category.SPOT else _linear(market))
 
 
 def _spot(instrument: Instrument) -> Row:
@@ -47,7 +47,7 @@ def _spot(instrument: Instrument) -> Row:
 
 
 def _linear(market: Market) -> Row:
-    instrument = market.instrument
+    instrument = market.rules
     price = market.mark_price or instrument.tick_size
     return {
         "contractType": "LinearPerpetual",

@@ -13,7 +13,13 @@ import msgspec
 from alphapulse.domain.money import plain
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.candles import Candle
-from alphapulse.simulator.core.events import CandleClosed, CoreEvent, Pulse, TradePrinted
+from alphapulse.simulator.core.events import (
+    BooksRestarted,
+    CandleClosed,
+    CoreEvent,
+    Pulse,
+    TradePrinted,
+)
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
@@ -128,6 +134,12 @@ class BookTopic(Topic):
         if self._depth == 1:
             return self._book("snapshot", at_ms, bids, asks)
         return self._book("delta", at_ms, changed_bids, changed_asks)
+
+    def restart(self, at_ms: int) -> None:
+        """What the venue sends when its service started anew: everything, counted from 1."""
+        self._bids, self._asks = self._levels(Side.BUY), self._levels(Side.SELL)
+        self._update_id = 1
+        self.send(self._book("snapshot", at_ms, self._bids, self._asks))
 
     def _levels(self, side: Side) -> dict[int, int]:
         return dict(self.market.book.levels(side, self._depth))
@@ -286,16 +298,26 @@ class PublicFeed:
         if not self._topics:
             return
         if isinstance(event, Pulse):
-            for topic in tuple(self._topics.values()):
-                frame = topic.update(event.at_ms)
-                if frame is not None:
-                    topic.send(frame)
+            self._update(event.at_ms)
+        elif isinstance(event, BooksRestarted):
+            self._restart_books(event)
         elif isinstance(event, TradePrinted) and event.instrument.category is self.category:
             topic_of_trades = self._topics.get(f"publicTrade.{event.instrument.name}")
             if isinstance(topic_of_trades, TradeTopic):
                 topic_of_trades.on_trade(event)
         elif isinstance(event, CandleClosed) and event.instrument.category is self.category:
             self._close_candle(event)
+
+    def _update(self, at_ms: int) -> None:
+        for topic in tuple(self._topics.values()):
+            frame = topic.update(at_ms)
+            if frame is not None:
+                topic.send(frame)
+
+    def _restart_books(self, event: BooksRestarted) -> None:
+        for topic in tuple(self._topics.values()):
+            if isinstance(topic, BookTopic) and topic.market.instrument is event.instrument:
+                topic.restart(event.at_ms)
 
     def _close_candle(self, event: CandleClosed) -> None:
         for topic in tuple(self._topics.values()):
