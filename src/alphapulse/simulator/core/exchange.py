@@ -30,6 +30,7 @@ from alphapulse.simulator.core.instrument import (
     MarketStatus,
     atoms_of,
 )
+from alphapulse.simulator.core.ledger import Ledger
 from alphapulse.simulator.core.liquidation import Liquidator
 from alphapulse.simulator.core.maker import LiquidityMaker, MakerSettings
 from alphapulse.simulator.core.market import Bar, Market
@@ -38,6 +39,7 @@ from alphapulse.simulator.core.position import Position
 from alphapulse.simulator.core.profile import VenueProfile
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
 from alphapulse.simulator.core.settlement import Settlement
+from alphapulse.simulator.core.sight import Sight, find
 from alphapulse.simulator.core.teller import Teller
 from alphapulse.simulator.core.trigger import TriggerRequest
 
@@ -77,6 +79,8 @@ class Venue:
         self.name = name
         self.clock = clock
         self.profile = profile or VenueProfile()
+        self.sight = Sight(lambda: self.profile, clock.now_ms, name)
+        """For every question of a customer about his orders."""
         self.usd_per_usdt = Decimal(1)
         """The hidden reference: no market of the venue trades it."""
         self.house = Account("", "house", 0, DEFAULT_FEES, wallet=Wallet(may_owe=True))
@@ -89,7 +93,9 @@ class Venue:
         self._makers: dict[Key, LiquidityMaker] = {}
         self._accounts: dict[str, Account] = {}
         self._keys: dict[str, ApiKey] = {}
+        self.ledger = Ledger()
         self._feed = Feed()
+        self._feed.subscribe(self.ledger.hear)
         self._teller = Teller(self._feed, clock.now_ms)
         settlement = Settlement(self.fees, self.convert)
         self._entry = Entry(lambda: self.profile, clock.now_ms)
@@ -190,7 +196,7 @@ class Venue:
     def set_price(self, market: Market, price: Decimal) -> None:
         """Move the market's middle to ``price``: quotes follow, and trade with whom they meet."""
         self.advance()
-        market.move(price)
+        market.reference_price = price
         self._priced[market.instrument.key] = market
         if market.candles.minute is None:
             market.open_minute(self.clock.now_ms())
@@ -203,6 +209,7 @@ class Venue:
         if maker.must_resize(price):
             maker.resize(price, self.usd_price(market.instrument.quote) or Decimal(1))
         maker.quote(book, price, best, is_replay=market.is_recorded)
+        market.arrive()
         self._desk.follow_up(market)
         if market.instrument.category is Category.LINEAR:
             self._liquidator.look(market)
@@ -459,18 +466,12 @@ class Venue:
         order_id: int | None = None,
         client_order_id: str | None = None,
     ) -> Order:
-        """One order, open or final; the venue's id counts before the client's.
+        """One order to be changed, open or final; the venue's id counts before the client's.
 
         Raises:
             Refused: UNKNOWN_ORDER.
         """
-        if order_id is not None:
-            known = account.orders_by_id.get(order_id)
-        else:
-            known = account.orders_by_client_id.get(client_order_id or "")
-        if known is None or known.instrument is not market.instrument:
-            raise Refused(RefusalReason.UNKNOWN_ORDER)
-        return known
+        return find(account, market, order_id=order_id, client_order_id=client_order_id)
 
     def cancel(self, account: Account, order: Order, *, cancel_id: str | None = None) -> Order:
         """Cancel an open order; ORDER_FINAL when it is not."""

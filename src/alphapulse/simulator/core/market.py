@@ -156,10 +156,10 @@ class Market:
             return Decimal(0)
         return self.instrument.price(self.instrument.ticks(self.reference_price))
 
-    def move(self, price: Decimal) -> None:
-        """The driver says where the market is."""
-        self.reference_price = price
-        self._latest_ticks = self.instrument.ticks(price)
+    def arrive(self) -> None:
+        """The market is where its driver says, whatever was traded on the way there."""
+        if self.reference_price is not None:
+            self._latest_ticks = self.instrument.ticks(self.reference_price)
 
     def ticks_by(self, kind: PriceKind) -> int:
         """What triggers compare with; 0 before the first price."""

@@ -164,6 +164,14 @@ def test_mark_price_and_last_price_trigger_apart(scene: Scene) -> None:
     assert scene.now(by_mark).state is OrderState.UNTRIGGERED
 
 
+def test_orders_met_on_the_way_do_not_hide_where_the_market_went(scene: Scene) -> None:
+    scene.spot(Side.SELL, "0.1", price=30_500)
+    order = scene.spot(Side.BUY, "0.1", stop=31_000, locks=True)
+    scene.move(31_000)
+
+    assert scene.now(order).state is OrderState.FILLED
+
+
 def test_one_stop_triggers_the_next(scene: Scene) -> None:
     whale = scene.venue.open_account("whale", {"BTC": Decimal(100)})
     scene.venue.place(whale, scene.btc, request(Side.SELL, "10", stop=29_900, locks=True))

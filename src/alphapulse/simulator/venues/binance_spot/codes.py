@@ -21,6 +21,8 @@ _REFUSALS = {
         "Account has insufficient balance for requested action.",
     ),
     RefusalReason.WOULD_MATCH: (-2010, "Order would immediately match and take."),
+    RefusalReason.WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
+    RefusalReason.TRIGGER_INVALID: (-1013, "Filter failure: TRAILING_DELTA"),
     RefusalReason.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
 }
 
@@ -28,6 +30,14 @@ _REFUSALS = {
 def refusal(refused: Refused) -> BinanceError:
     """What the venue says when an order is refused."""
     return BinanceError(*_REFUSALS[refused.reason])
+
+
+def too_many_stops() -> BinanceError:
+    return BinanceError(-1013, "Filter failure: MAX_NUM_ALGO_ORDERS")
+
+
+def amend_refused(message: str) -> BinanceError:
+    return BinanceError(-2038, message)
 
 
 def nothing_to_cancel() -> BinanceError:

@@ -32,6 +32,7 @@ _WEIGHTS = {
     "/api/v3/allOrders": 20,
     "/api/v3/myTrades": 20,
     "/api/v3/rateLimit/order": 40,
+    "/api/v3/order/amend/keepPriority": 4,
     "/sapi/v1/capital/config/getall": 10,
 }
 _ALL_SYMBOLS = {

@@ -12,8 +12,16 @@ from alphapulse.simulator.venues.binance_spot.limits import QUOTA, RAW_REQUESTS
 
 PRECISION = 8
 
-# What the core takes today; stop and trailing orders are not among it, so they are not offered.
-ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
+ORDER_TYPES = (
+    *("LIMIT", "LIMIT_MAKER", "MARKET"),
+    *("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"),
+)
+
+MAX_STOPS = 5
+"""Untriggered orders of one symbol."""
+
+# Basis points that a trailing order may stay behind the price.
+SMALLEST_TRAIL, LARGEST_TRAIL = 10, 2_000
 
 _STATUS = {
     MarketStatus.TRADING: "TRADING",
@@ -39,11 +47,14 @@ def exchange_info(markets: list[Market], now_ms: int) -> Row:
 
 
 def check_ceilings(request: OrderRequest) -> None:
-    """The upper ends of the filters, which no listed market gets near.
+    """The upper ends of the filters, which no listed market gets near, and a trail's both ends.
 
     Raises:
-        Refused: PRICE_FILTER or NOTIONAL.
+        Refused: PRICE_FILTER, NOTIONAL or TRIGGER_INVALID.
     """
+    trail = request.trigger.trail if request.trigger else None
+    if trail is not None and not SMALLEST_TRAIL <= trail.bips <= LARGEST_TRAIL:
+        raise Refused(RefusalReason.TRIGGER_INVALID)
     price, quantity = request.limit_price, request.quantity
     if price is None or quantity is None:
         return
@@ -71,9 +82,9 @@ def _symbol(market: Market) -> Row:
         "otoAllowed": False,
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": False,
+        "allowTrailingStop": True,
         "cancelReplaceAllowed": True,
-        "amendAllowed": False,
+        "amendAllowed": True,
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
@@ -123,5 +134,13 @@ def _filters(instrument: Instrument) -> list[Row]:
             "applyMaxToMarket": False,
             "avgPriceMins": 5,
         },
+        {
+            "filterType": "TRAILING_DELTA",
+            "minTrailingAboveDelta": SMALLEST_TRAIL,
+            "maxTrailingAboveDelta": LARGEST_TRAIL,
+            "minTrailingBelowDelta": SMALLEST_TRAIL,
+            "maxTrailingBelowDelta": LARGEST_TRAIL,
+        },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": instrument.max_open_orders},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_STOPS},
     ]

@@ -1,13 +1,11 @@
 """Order routes: placing, asking and canceling, with the venue's checks in the venue's order."""
 
 from collections.abc import Callable
-from uuid import uuid4
 
-from alphapulse.domain.order import Side
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
-from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest, TimeInForce
+from alphapulse.simulator.core.order import Order, OrderRequest, OrderState
 from alphapulse.simulator.core.refusal import Refused
 from alphapulse.simulator.venues.binance import codes
 from alphapulse.simulator.venues.binance.codes import BinanceError
@@ -15,15 +13,25 @@ from alphapulse.simulator.venues.binance.market_rows import ZERO, Row, text
 from alphapulse.simulator.venues.binance.params import CLIENT_ID, Params
 from alphapulse.simulator.venues.binance.routes import Caller, Private, Window
 from alphapulse.simulator.venues.binance_spot import rows
-from alphapulse.simulator.venues.binance_spot.codes import nothing_to_cancel, refusal
-from alphapulse.simulator.venues.binance_spot.listing import check_ceilings
+from alphapulse.simulator.venues.binance_spot.codes import (
+    amend_refused,
+    nothing_to_cancel,
+    refusal,
+    too_many_stops,
+)
+from alphapulse.simulator.venues.binance_spot.listing import MAX_STOPS, check_ceilings
 from alphapulse.simulator.venues.binance_spot.market import MarketRoutes
+from alphapulse.simulator.venues.binance_spot.requests import (
+    invented_id,
+    order_request,
+    response_kind,
+)
 
 DAY_MS = 86_400_000
 
-SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
-TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
-RESPONSES = ("ACK", "RESULT", "FULL")
+# The venue's words for an amend that is none.
+NO_CHANGE = "The requested action would change no state; rejecting."
+NO_INCREASE = "Order amend (quantity increase) is not supported."
 
 
 class OrderRoutes:
@@ -50,6 +58,7 @@ class OrderRoutes:
             ("POST", "/api/v3/order"): self._place,
             ("POST", "/api/v3/order/test"): self._test,
             ("POST", "/api/v3/order/cancelReplace"): self._cancel_replace,
+            ("PUT", "/api/v3/order/amend/keepPriority"): self._amend,
             ("DELETE", "/api/v3/order"): self._cancel,
             ("DELETE", "/api/v3/openOrders"): self._cancel_all,
         }
@@ -90,9 +99,13 @@ class OrderRoutes:
     def _check(self, caller: Caller, market: Market, request: OrderRequest) -> None:
         self._venue.check(caller.account, market, request)
         check_ceilings(request)
+        waiting = (o for o in caller.account.open_orders.values() if _is_stop(o, market))
+        if request.trigger is not None and sum(1 for _ in waiting) >= MAX_STOPS:
+            raise too_many_stops()
 
     def _query(self, params: Params, caller: Caller) -> Row:
-        order = self._find(params, caller, "orderId", "origClientOrderId")
+        look = self._venue.sight.order
+        order = self._find(params, caller, "orderId", "origClientOrderId", look)
         if order is None:
             raise codes.no_such_order()
         return rows.order(order)
@@ -101,7 +114,7 @@ class OrderRoutes:
         market = self._market(params.symbol()) if params.has("symbol") else None
         return [
             rows.order(order)
-            for order in caller.account.open_orders.values()
+            for order in self._venue.sight.open_orders(caller.account)
             if order.instrument.category is Category.SPOT
             and (market is None or order.instrument is market.instrument)
         ]
@@ -111,7 +124,8 @@ class OrderRoutes:
         first_id = params.integer("orderId")
         window = Window.of(params)
         _check_day(window)
-        of_market = (o for o in caller.account.orders if o.instrument is market.instrument)
+        seen = self._venue.sight.orders(caller.account)
+        of_market = (o for o in seen if o.instrument is market.instrument)
         picked = Window(first_id, window.start_ms, window.end_ms, window.limit).pick(
             of_market, lambda o: o.id, lambda o: o.created_ms
         )
@@ -127,14 +141,14 @@ class OrderRoutes:
         _check_day(window)
         fills = (
             fill
-            for fill in caller.account.fills
+            for fill in self._venue.sight.fills(caller.account)
             if fill.instrument is market.instrument and order_id in (None, fill.order_id)
         )
         picked = _one_day(window).pick(fills, lambda f: f.trade_id, lambda f: f.at_ms)
         return [rows.fill(fill) for fill in picked]
 
     def _cancel(self, params: Params, caller: Caller) -> Row:
-        cancel_id = params.matching("newClientOrderId", CLIENT_ID) or _invented_id()
+        cancel_id = params.matching("newClientOrderId", CLIENT_ID) or invented_id()
         order = self._find(params, caller, "orderId", "origClientOrderId")
         return self._cancel_one(caller, order, cancel_id)
 
@@ -144,7 +158,7 @@ class OrderRoutes:
         orders = [order for order in mine if order.instrument is market.instrument]
         if not orders:
             raise nothing_to_cancel()
-        return [self._cancel_one(caller, order, _invented_id()) for order in orders]
+        return [self._cancel_one(caller, order, invented_id()) for order in orders]
 
     def _cancel_one(self, caller: Caller, order: Order | None, cancel_id: str) -> Row:
         if order is None:
@@ -180,12 +194,37 @@ class OrderRoutes:
         raise BinanceError(-2022, "Order cancel-replace failed.", data=row)
 
     def _cancel_leg(self, params: Params, caller: Caller) -> Row:
-        cancel_id = params.matching("cancelNewClientOrderId", CLIENT_ID) or _invented_id()
+        cancel_id = params.matching("cancelNewClientOrderId", CLIENT_ID) or invented_id()
         order = self._find(params, caller, "cancelOrderId", "cancelOrigClientOrderId")
         return self._cancel_one(caller, order, cancel_id)
 
+    def _amend(self, params: Params, caller: Caller) -> Row:
+        """Take some of an order's quantity away; its place in the queue stays."""
+        name = params.matching("newClientOrderId", CLIENT_ID) or invented_id()
+        params.text("newQty")
+        quantity = params.decimal("newQty")
+        order = self._find(params, caller, "orderId", "origClientOrderId")
+        if order is None or not order.state.is_open:
+            raise codes.no_such_order()
+        before = order.client_order_id
+        if quantity is not None and quantity >= order.quantity:
+            is_same = quantity == order.quantity
+            raise amend_refused(NO_CHANGE if is_same else NO_INCREASE)
+        try:
+            amended = self._venue.amend(
+                caller.account, order, quantity=quantity, client_order_id=name
+            )
+        except Refused as refused:
+            raise refusal(refused) from None
+        return rows.amended(amended, before)
+
     def _find(
-        self, params: Params, caller: Caller, id_name: str, client_id_name: str
+        self,
+        params: Params,
+        caller: Caller,
+        id_name: str,
+        client_id_name: str,
+        look: Callable[..., Order] | None = None,
     ) -> Order | None:
         """The order a request means; both ids must agree when both are sent."""
         market = self._market(params.symbol())
@@ -197,7 +236,7 @@ class OrderRoutes:
                 f"Param '{client_id_name}' or '{id_name}' must be sent, but both were empty/null!",
             )
         try:
-            order = self._venue.order(
+            order = (look or self._venue.order)(
                 caller.account, market, order_id=order_id, client_order_id=client_id
             )
         except Refused:
@@ -208,70 +247,7 @@ class OrderRoutes:
     def _request(self, params: Params) -> tuple[Market, OrderRequest, str]:
         """What a new order asks for, and how much of it the answer should tell."""
         market = self._market(params.symbol())
-        side = SIDES.get(params.text("side"))
-        if side is None:
-            raise BinanceError(-1117, "Invalid side.")
-        kind = params.text("type")
-        if kind == "MARKET":
-            request = _market_request(params, side)
-        elif kind in {"LIMIT", "LIMIT_MAKER"}:
-            request = _limit_request(params, side, kind)
-        else:
-            raise BinanceError(-1116, "Invalid orderType.")
-        response = params.optional("newOrderRespType") or "FULL"
-        if response not in RESPONSES:
-            raise BinanceError(-1130, "Data sent for parameter 'newOrderRespType' is not valid.")
-        return market, request, response
-
-
-def _market_request(params: Params, side: Side) -> OrderRequest:
-    for name in ("price", "timeInForce"):
-        if params.has(name):
-            raise codes.not_required(name)
-    quantity, quote = params.decimal("quantity"), params.decimal("quoteOrderQty")
-    if quantity is not None and quote is not None:
-        raise codes.bad_combination()
-    if quantity is None and quote is None:
-        raise codes.missing("quantity")
-    return OrderRequest(
-        side=side,
-        kind=OrderKind.MARKET,
-        quantity=quantity,
-        quote_quantity=quote,
-        client_order_id=_client_id(params),
-    )
-
-
-def _limit_request(params: Params, side: Side, kind: str) -> OrderRequest:
-    if params.has("quoteOrderQty"):
-        raise codes.not_required("quoteOrderQty")
-    if kind == "LIMIT_MAKER":
-        if params.has("timeInForce"):
-            raise codes.not_required("timeInForce")
-        time_in_force = TimeInForce.POST_ONLY
-    else:
-        known = TIMES_IN_FORCE.get(params.text("timeInForce"))
-        if known is None:
-            raise BinanceError(-1115, "Invalid timeInForce.")
-        time_in_force = known
-    params.text("quantity")
-    params.text("price")
-    return OrderRequest(
-        side=side,
-        kind=OrderKind.LIMIT,
-        quantity=params.decimal("quantity"),
-        limit_price=params.decimal("price"),
-        time_in_force=time_in_force,
-        client_order_id=_client_id(params),
-    )
-
-
-def _client_id(params: Params) -> str:
-    return params.matching("newClientOrderId", CLIENT_ID) or _invented_id()
-
-
-def _invented_id() -> str:
-    return uuid4().hex[:22]
+        return market, order_request(params), response_kind(params)
 
 
 def _attempt(leg: Callable[[], Row]) -> tuple[bool, object]:
@@ -286,6 +262,11 @@ def _result(succeeded: bool | None) -> str:
     if succeeded is None:
         return "NOT_ATTEMPTED"
     return "SUCCESS" if succeeded else "FAILURE"
+
+
+def _is_stop(order: Order, market: Market) -> bool:
+    is_here = order.instrument is market.instrument
+    return is_here and order.state is OrderState.UNTRIGGERED
 
 
 def _check_day(window: Window) -> None:

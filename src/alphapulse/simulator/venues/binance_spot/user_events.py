@@ -6,10 +6,17 @@ from alphapulse.simulator.core.account import Account
 from alphapulse.simulator.core.events import BalancesChanged, Happening, OrderChanged
 from alphapulse.simulator.core.order import Fill, Order
 from alphapulse.simulator.venues.binance.market_rows import SIDES, ZERO, Row, text
-from alphapulse.simulator.venues.binance_spot.rows import STATES, order_type, time_in_force
+from alphapulse.simulator.venues.binance_spot.rows import (
+    execution_id,
+    order_type,
+    status,
+    time_in_force,
+    working_ms,
+)
 
 _EXECUTIONS = {
     Happening.PLACED: "NEW",
+    Happening.TRIGGERED: "NEW",
     Happening.FILLED: "TRADE",
     Happening.CANCELED: "CANCELED",
     Happening.EXPIRED: "EXPIRED",
@@ -19,42 +26,60 @@ _EXECUTIONS = {
 
 
 def execution_report(event: OrderChanged) -> Row:
-    """What befell an order. After a cancel ``c`` is the cancel's id and ``C`` the order's."""
+    """What befell an order. After a cancel ``c`` is the cancel's id and ``C`` the order's; after an
+    amend ``c`` is the new id and ``C`` the one before."""
     order, fill = event.order, event.fill
-    is_cancel = event.cancel_id is not None
-    # Nothing (more) to match is the only way an order expires here.
-    why = {"eR": "INSUFFICIENT_LIQUIDITY"} if event.happening is Happening.EXPIRED else {}
+    name, before = order.client_order_id, ""
+    if event.cancel_id is not None:
+        is_cancel = event.happening is Happening.CANCELED
+        name, before = (event.cancel_id, name) if is_cancel else (name, event.cancel_id)
+    execution = _EXECUTIONS[event.happening]
+    if execution == "REJECTED":
+        execution = status(order)
+    working = working_ms(order)
     return {
         "e": "executionReport",
         "E": event.at_ms,
         "s": order.instrument.name,
-        "c": event.cancel_id if is_cancel else order.client_order_id,
+        "c": name,
         "S": SIDES[order.side],
         "o": order_type(order),
         "f": time_in_force(order),
         "q": text(order.quantity),
         "p": text(order.limit_price),
-        "P": ZERO,
+        "P": text(order.stop_price),
+        **_trail(order),
         "F": ZERO,
         "g": -1,
-        "C": order.client_order_id if is_cancel else "",
-        "x": _EXECUTIONS[event.happening],
-        "X": STATES[order.state],
-        "r": order.reject_reason or "NONE",
+        "C": before,
+        "x": execution,
+        "X": status(order),
+        "r": (order.reject_reason or "none").upper(),
         "i": order.id,
         **_last_fill(fill),
         "z": text(order.filled_quantity),
         "T": event.at_ms,
-        "I": _execution_id(order, fill),
-        "w": order.state.is_open and fill is None,
+        "I": execution_id(order, fill),
+        "w": order.state.is_open and fill is None and working > 0,
         "M": fill is not None,
         "O": order.created_ms,
         "Z": text(order.filled_notional),
         "Q": text(order.quote_quantity),
-        "W": order.created_ms,
+        **({"W": working} if working > 0 else {}),
         "V": "NONE",
-        **why,
+        **_expiry_reason(event),
     }
+
+
+def _trail(order: Order) -> Row:
+    trigger = order.trigger
+    return {} if trigger is None or trigger.trail is None else {"d": trigger.trail.bips}
+
+
+def _expiry_reason(event: OrderChanged) -> Row:
+    """Nothing (more) to match is the only way an order expires here, unless its trigger came."""
+    is_expiry = event.happening is Happening.EXPIRED
+    return {"eR": "INSUFFICIENT_LIQUIDITY"} if is_expiry else {}
 
 
 def _last_fill(fill: Fill | None) -> Row:
@@ -70,11 +95,6 @@ def _last_fill(fill: Fill | None) -> Row:
         "m": fill.is_maker,
         "Y": text(fill.notional),
     }
-
-
-def _execution_id(order: Order, fill: Fill | None) -> int:
-    """Rises with every report of an order."""
-    return order.id * 1000 + len(order.fills) + (0 if fill is None else 1)
 
 
 def account_position(account: Account, assets: tuple[str, ...], at_ms: int) -> Row:
