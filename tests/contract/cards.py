@@ -27,7 +27,7 @@ from alphapulse.errors import (
     PermissionMissing,
 )
 from alphapulse.exchanges.port import Credentials, PrivateUpdate
-from alphapulse.simulator import faults
+from alphapulse.simulator.faults import requests as faults
 from tests.contract.bench import REQUEST_TIMEOUT_S, Bench
 from tests.eventually import eventually
 from tests.fixtures.streams import KeepingSink
