@@ -57,6 +57,10 @@ class DatabaseAdapter(Protocol):
         """Fold the write-ahead log into the database and cut it, where that is ours to do."""
         ...
 
+    async def back_up(self, store: Store, revision: str) -> None:
+        """Keep a copy of the store as it is at ``revision``, where that is ours to do."""
+        ...
+
     def migrating(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """Held around a change of the schema, within its transaction."""
         ...

@@ -41,6 +41,11 @@ class SqliteFiles:
     def path(self, store: Store) -> Path:
         return self.money if store is Store.MONEY else self.market
 
+    def backup(self, store: Store, revision: str) -> Path:
+        """Where the copy of a store lies that was made before its schema left ``revision``."""
+        path = self.path(store)
+        return path.with_name(f"{path.stem}-{revision}.backup{path.suffix}")
+
     def create(self) -> None:
         """Make what is missing, for nobody but us to read.
 
@@ -57,6 +62,13 @@ class SqliteFiles:
                 folder=str(self.money.parent),
                 cause=error.strerror,
             ) from error
+
+
+def keep(part: Path, whole: Path) -> None:
+    """Give a finished file its name; after that not even a power cut takes it away."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(whole)
 
 
 @dataclass(slots=True)

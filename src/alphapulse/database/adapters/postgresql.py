@@ -120,6 +120,9 @@ class PostgresqlAdapter:
     async def checkpoint(self) -> None:
         """The server does it by itself."""
 
+    async def back_up(self, store: Store, revision: str) -> None:
+        """Backups of a server are its administrator's; a migration that fails is taken back."""
+
     @asynccontextmanager
     async def migrating(self, connection: AsyncConnection) -> AsyncIterator[None]:
         await connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from loguru import logger
 from sqlalchemy import URL, Connection, Table, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from alphapulse.database.adapters.adapter import Store, Upsert
-from alphapulse.database.adapters.folder import Folder, SqliteFiles
+from alphapulse.database.adapters.folder import Folder, SqliteFiles, keep
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.errors import (
     AlphaPulseError,
@@ -116,12 +117,30 @@ class SqliteAdapter:
         logs = [path.with_name(f"{path.name}-wal") for path in paths]
         return sum(path.stat().st_size for path in (*paths, *logs) if path.exists())
 
+    async def back_up(self, store: Store, revision: str) -> None:
+        copy = self._files.backup(store, revision)
+        part = copy.with_name(f"{copy.name}.part")
+        try:
+            part.unlink(missing_ok=True)
+            part.touch(mode=0o600)  # SQLite fills an empty file, and leaves its permissions
+            async with self._outside_transactions(store) as connection:
+                await connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
+            keep(part, copy)
+        except OSError as error:
+            raise DatabaseUnavailable(
+                "the database cannot be copied before its schema changes; check its folder",
+                copy=str(copy),
+                cause=error.strerror,
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+        logger.bind(copy=str(copy)).info("database copied before its schema changes")
+
     async def checkpoint(self) -> None:
         # SQLite moves pages over by itself, but never makes the log's file smaller. Where a reader
         # is in the way, the log stays as it is until the next time.
-        for store, engine in self._writers.items():
-            async with self.turn(store), engine.connect() as connection:
-                await connection.execution_options(**{NO_TRANSACTION: True})
+        for store in Store:
+            async with self._outside_transactions(store) as connection:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @asynccontextmanager
@@ -137,6 +156,12 @@ class SqliteAdapter:
     async def close(self) -> None:
         for engine in self.engines:
             await engine.dispose()
+
+    @asynccontextmanager
+    async def _outside_transactions(self, store: Store) -> AsyncIterator[AsyncConnection]:
+        """The writing connection, for what SQLite does not do within a transaction."""
+        async with self.turn(store), self._writers[store].connect() as connection:
+            yield await connection.execution_options(**{NO_TRANSACTION: True})
 
     def _engine(self, store: Store, *, writes: bool) -> AsyncEngine:
         path = self._files.path(store)

@@ -2,7 +2,7 @@
 
 Each store has its own line of revisions and its own version table, because on SQLite each is a
 file of its own. One run is one transaction on both engines: a run that is killed leaves the old
-schema, never half of the new one.
+schema, never half of the new one. Before it a SQLite file is copied: ``money-0001.backup.db``.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, column, select, table
 from alphapulse.database.adapters.adapter import Store
 from alphapulse.database.adapters.opening import is_missing, open_adapter
 from alphapulse.database.settings import DatabaseSettings
-from alphapulse.database.statements import Statements
+from alphapulse.database.statements import Statements, translated
 from alphapulse.database.unit_of_work import reading, writing
 from alphapulse.runtime.turn import Turn
 
@@ -99,7 +99,11 @@ async def _migrate(
     async with (
         _migrating,
         open_adapter(patient, name="migration", migrates=True) as adapter,
-        writing(adapter, store) as statements,
-        statements.migrating(),
     ):
-        await statements.run_sync(work)
+        async with reading(adapter, store) as statements:
+            revision = await revision_of(statements, store)
+        if revision is not None:
+            with translated(adapter):
+                await adapter.back_up(store, revision)
+        async with writing(adapter, store) as statements, statements.migrating():
+            await statements.run_sync(work)
