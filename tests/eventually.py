@@ -5,9 +5,13 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 
+LIMIT_S = 60.0
+"""How long a test waits for what must come. Only a failing test ever waits so long, and a slow,
+busy machine is no failure."""
+
 
 async def eventually(
-    condition: Callable[[], object | Awaitable[object]], within_s: float = 5.0
+    condition: Callable[[], object | Awaitable[object]], within_s: float = LIMIT_S
 ) -> None:
     """Return as soon as ``condition()`` is truthy; fail with its last value after ``within_s``.
 

@@ -247,9 +247,9 @@ async def test_a_wait_is_bounded_as_a_whole_however_often_others_go_first() -> N
     budget = RateBudget("bybit", Limit(1, 0.05, is_even=True), clock, max_wait_s=0.2)
 
     ends = await asyncio.gather(
-        *(budget.spend(1, urgent=False) for _ in range(12)), return_exceptions=True
+        *(budget.spend(1, urgent=False) for _ in range(200)), return_exceptions=True
     )
 
     refused = [end for end in ends if isinstance(end, RateLimited)]
-    assert 0 < len(refused) < 12
+    assert 0 < len(refused) < 200
     assert all(end is None or isinstance(end, RateLimited) for end in ends)

@@ -267,7 +267,7 @@ def test_what_is_no_secret_stays_readable(text: str) -> None:
 def test_hostile_text_is_redacted_quickly_and_cut(text: str) -> None:
     before = time.process_time()
     assert len(redacted(text)) <= LONGEST_CHARACTERS
-    assert time.process_time() - before < 0.5
+    assert time.process_time() - before < 10  # of the processor, where a quadratic one takes hours
 
 
 def test_a_known_secret_is_hidden_also_when_it_is_quoted_for_a_url() -> None:

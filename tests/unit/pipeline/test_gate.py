@@ -1,7 +1,6 @@
 """The gate in front of one exchange."""
 
 import asyncio
-import time
 from contextlib import suppress
 
 import pytest
@@ -10,6 +9,7 @@ from alphapulse.errors import AlphaPulseError, ExchangeUnavailable, PermissionMi
 from alphapulse.pipeline.sync.gate import CircuitState, Gate
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.runtime.clock import SystemClock
+from tests.fixtures.clock import HandClock
 
 SETTINGS = SyncSettings(
     failures_until_open=3, probe_interval_max_s=0.1, requests_at_once=2, rate_limit_wait_s=0.2
@@ -48,31 +48,46 @@ async def test_few_requests_are_out_at_once(gate: Gate) -> None:
     assert most == 2
 
 
-async def test_nothing_is_sent_for_as_long_as_the_venue_asked(gate: Gate) -> None:
+async def test_nothing_is_sent_for_as_long_as_the_venue_asked(clock: HandClock) -> None:
+    gate = Gate(SETTINGS, clock)
     with pytest.raises(RateLimited):
-        await ask(gate, RateLimited("slow down", retry_after_s=0.15))
+        await ask(gate, RateLimited("slow down", retry_after_s=0.02))
     state = gate.state
     assert state is CircuitState.SILENT
 
-    began = time.monotonic()
-    await asyncio.gather(*(ask(gate) for _ in range(5)))
-    assert time.monotonic() - began >= 0.14
+    asking = [asyncio.create_task(ask(gate)) for _ in range(5)]
+    clock.advance(0.019)
+    await asyncio.sleep(0.05)
+    assert not any(task.done() for task in asking)
+
+    clock.advance(0.002)
+    await asyncio.gather(*asking)
     assert gate.state is CircuitState.CLOSED
 
 
-async def test_a_shorter_wait_does_not_end_a_longer_one(gate: Gate) -> None:
-    for wait_s in (0.2, 0.01):
-        task = asyncio.create_task(ask(gate, RateLimited("slow down", retry_after_s=wait_s)))
+async def test_a_shorter_wait_does_not_end_a_longer_one(clock: HandClock) -> None:
+    gate = Gate(SETTINGS, clock)
+    may_end = [asyncio.Event(), asyncio.Event()]
+
+    async def refused(may_end: asyncio.Event, wait_s: float) -> None:
         with suppress(RateLimited):
-            await task
-        if wait_s == 0.2:
-            assert gate.opens_in_s > 0.1
+            async with gate.request():
+                await may_end.wait()
+                raise RateLimited("slow down", retry_after_s=wait_s)
+
+    under_way = [asyncio.create_task(refused(may_end[n], (20, 1)[n])) for n in range(2)]
+    await asyncio.sleep(0)
+    for event, task in zip(may_end, under_way, strict=True):
+        event.set()
+        await task
+    assert gate.opens_in_s == pytest.approx(20)
 
 
-async def test_a_refusal_without_a_time_waits_for_the_set_one(gate: Gate) -> None:
+async def test_a_refusal_without_a_time_waits_for_the_set_one(clock: HandClock) -> None:
+    gate = Gate(SETTINGS, clock)
     with pytest.raises(RateLimited):
         await ask(gate, RateLimited("slow down"))
-    assert 0.1 < gate.opens_in_s <= 0.2
+    assert gate.opens_in_s == pytest.approx(SETTINGS.rate_limit_wait_s)
 
 
 async def test_a_venue_that_does_not_answer_gets_single_probes(gate: Gate) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from alphapulse.pipeline.sync.scheduler import Job
-from tests.eventually import eventually
+from tests.eventually import LIMIT_S, eventually
 
 
 @asynccontextmanager
@@ -77,7 +77,7 @@ async def test_nobody_waits_for_a_job_that_was_ended() -> None:
         await eventually(lambda: work.begun == 1)
         asked = asyncio.create_task(job.now())
         await asyncio.sleep(0)
-    await asyncio.wait_for(asked, 1)
+    await asyncio.wait_for(asked, LIMIT_S)
 
 
 async def test_an_error_ends_it_for_its_supervisor_to_see() -> None:

@@ -9,7 +9,7 @@ import pytest
 from alphapulse.domain.events import AccountRemoved, BalancesChanged
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.runtime.mailbox import Mailbox
-from tests.eventually import eventually
+from tests.eventually import LIMIT_S, eventually
 
 pytestmark = pytest.mark.usefixtures("loop_debug")
 
@@ -32,7 +32,7 @@ async def test_take_waits_for_an_event_put_by_another_thread() -> None:
     thread = threading.Thread(target=mailbox.put, args=[removed("a")])
     thread.start()
 
-    assert (await asyncio.wait_for(reader, 5)).events == [removed("a")]
+    assert (await asyncio.wait_for(reader, LIMIT_S)).events == [removed("a")]
     thread.join()
 
 

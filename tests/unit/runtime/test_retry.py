@@ -4,8 +4,9 @@ import pytest
 
 from alphapulse.errors import ExchangeUnavailable, RateLimited, WorkerStopped
 from alphapulse.runtime.retry import Backoff, Retry, retry
+from tests.eventually import LIMIT_S
 
-QUICK = Retry(on=ExchangeUnavailable, attempts=4, total_s=5, first_s=0.001, factor=1.0)
+QUICK = Retry(on=ExchangeUnavailable, attempts=4, total_s=LIMIT_S, first_s=0.001, factor=1.0)
 
 
 class FailsFirst:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from alphapulse.runtime.turn import Turn
-from tests.eventually import eventually
+from tests.eventually import LIMIT_S, eventually
 
 pytestmark = pytest.mark.usefixtures("loop_debug")
 
@@ -86,7 +86,7 @@ async def test_a_waiter_that_is_canceled_leaves_the_line() -> None:
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-    await asyncio.wait_for(second, 5)
+    await asyncio.wait_for(second, LIMIT_S)
     await turn.__aexit__(None, None, None)
 
 
@@ -102,7 +102,7 @@ async def test_a_waiter_canceled_while_the_turn_is_on_its_way_passes_it_on() -> 
     with pytest.raises(asyncio.CancelledError):
         await first
 
-    await asyncio.wait_for(second, 5)
+    await asyncio.wait_for(second, LIMIT_S)
     await turn.__aexit__(None, None, None)
 
 
@@ -111,5 +111,5 @@ async def test_an_error_inside_gives_the_turn_back() -> None:
     with pytest.raises(ValueError, match="inside"):
         async with turn:
             raise ValueError("inside")
-    async with asyncio.timeout(5), turn:
+    async with asyncio.timeout(LIMIT_S), turn:
         pass

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 
 import pytest
 from argon2 import PasswordHasher
@@ -16,6 +15,7 @@ from alphapulse.security.passwords import (
     Passwords,
     require_acceptable,
 )
+from tests.eventually import LIMIT_S
 from tests.password_work import guesses_of
 
 FLOOR = Cost(FLOOR_MEMORY_KIB, FLOOR_PASSES)
@@ -77,13 +77,14 @@ async def test_no_more_than_two_are_hashed_at_once_and_the_loop_stays_free(
     passwords = Passwords(FLOOR)
     running, most = 0, 0
     lock = threading.Lock()
+    two = threading.Barrier(2, timeout=LIMIT_S)
 
     def hash_slowly(_: PasswordHasher, password: str) -> str:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.01)
+        two.wait()
         with lock:
             running -= 1
         return password

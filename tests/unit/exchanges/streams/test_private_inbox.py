@@ -8,6 +8,7 @@ from alphapulse.domain.identifiers import ExchangeId
 from alphapulse.errors import AuthenticationFailed, StreamLost
 from alphapulse.exchanges.port import PrivateUpdate
 from alphapulse.exchanges.streams.private import Answered, Inbox
+from tests.eventually import LIMIT_S
 
 BINANCE = ExchangeId("binance")
 
@@ -49,7 +50,7 @@ async def test_answers_do_not_wait_behind_updates() -> None:
     waiting = asyncio.create_task(inbox.answer())
     await asyncio.sleep(0)
     inbox.put(Answered())
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, LIMIT_S)
 
     inbox.put(Answered(AuthenticationFailed("wrong key")))
     with pytest.raises(AuthenticationFailed):

@@ -69,7 +69,7 @@ async def test_recording_plays_to_its_end_as_fast_as_it_can() -> None:
     stage = Stage()
     conductor = stage.conductor(600, speed=None)
     async with running(conductor):
-        await eventually(lambda: conductor.is_finished, within_s=20)
+        await eventually(lambda: conductor.is_finished)
 
     assert stage.price == 30_599
     assert stage.clock.now_ms() == START_MS + 599_000
@@ -100,7 +100,7 @@ async def test_nothing_moves_before_the_readers_are_there() -> None:
         await eventually(lambda: any(isinstance(event, Pulse) for event in stage.events))
         waiting = stage.price
         ready.set()
-        await eventually(lambda: conductor.is_finished, within_s=20)
+        await eventually(lambda: conductor.is_finished)
 
     assert waiting is None
     assert stage.price == 30_049
