@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from alphapulse.domain import order_states
 from alphapulse.domain.account import UNKNOWN_PERMISSIONS, Account, AccountState
 from alphapulse.domain.alert import Alert, Severity
 from alphapulse.domain.balance import Balance, BalanceReport, Wallet
@@ -19,11 +20,13 @@ from alphapulse.domain.identifiers import (
     UserId,
 )
 from alphapulse.domain.instrument import Instrument, InstrumentType
+from alphapulse.domain.intent import Intent, client_order_id
 from alphapulse.domain.market import Candle, Ticker, Timeframe
 from alphapulse.domain.order import (
     Fill,
     Order,
     OrderOrigin,
+    OrderRequest,
     OrderStatus,
     OrderType,
     Side,
@@ -118,6 +121,39 @@ def make_order(number: int = 1, **changes: Any) -> Order:
         updated_at=NOW,
     )
     return replace(order, **changes)
+
+
+def make_request(**changes: Any) -> OrderRequest:
+    request = OrderRequest(
+        account_id=ACCOUNT,
+        symbol=BTC,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        quantity=Decimal(2),
+        limit_price=Decimal("64000.10"),
+        time_in_force=TimeInForce.GTC,
+    )
+    return replace(request, **changes)
+
+
+def make_intent(key: str = "key-1", **changes: Any) -> Intent:
+    intent = Intent(
+        client_order_id=client_order_id(ACCOUNT, USER, key),
+        account_id=ACCOUNT,
+        user_id=USER,
+        request=make_request(),
+        reserved_asset=Asset("USDT"),
+        reserved=Decimal("128000.20"),
+        value=Decimal("128000.20"),
+        created_at=NOW,
+    )
+    return replace(intent, **changes)
+
+
+def make_own_order(key: str = "key-1", **changes: Any) -> Order:
+    """The order of `make_intent`, prepared and nothing more."""
+    request, name = make_request(), client_order_id(ACCOUNT, USER, key)
+    return replace(order_states.prepared(request, BINANCE, name, NOW), **changes)
 
 
 def make_fill(number: int = 1, **changes: Any) -> Fill:

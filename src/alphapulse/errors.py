@@ -4,8 +4,20 @@ AlphaPulseError
 ├── InvalidInput                 what the caller sent cannot be right
 │   ├── KeyRefused               the exchange did not accept the key
 │   └── KeyTooPowerful           the key may withdraw, which nothing here needs
+│   ├── MissingIdempotencyKey    a repeat of this could not be told from a second one
+│   ├── IdempotencyKeyReused     the key came with another body before
+│   └── OrderRefused             a check of ours refused the order; nothing was sent
+│       ├── BelowMinimum         less than the venue trades
+│       ├── BadStep              not on the venue's grid, and not to be rounded silently
+│       ├── NotEnoughFree        the account has not enough that is free
+│       ├── PriceOutOfBand       too far from the last good price
+│       ├── PriceNotGood         no price, too old, or a spread that is too wide
+│       ├── OverLimit            more than the limits of the account or user allow
+│       └── OrderNotSupported    the venue has no such order
 ├── NotFound                     no such thing
 ├── Conflict                     the thing is not in the state this needs
+│   ├── InProgress               the same request is still under way
+│   └── DuplicateSuspected       an equal order was placed moments ago
 ├── Unauthenticated              who are you?
 │   ├── InvalidCredentials       wrong name or password, whichever it was
 │   ├── TokenExpired             it was valid; log in or refresh
@@ -13,8 +25,11 @@ AlphaPulseError
 │   └── SetupCodeInvalid         wrong, spent or too old
 ├── Forbidden                    you are known, and may not
 │   ├── UserDisabled             an administrator switched the user off
-│   └── CrossOrigin              a foreign page sent it
+│   ├── CrossOrigin              a foreign page sent it
+│   └── KeyReadOnly              the account's key may not trade
+├── TradingHalted                the kill switch is on
 ├── TooManyRequests              slow down; retry_after_s says how long
+│   └── OrderBudgetSpent         too many orders in a minute
 ├── ConfigurationInvalid         a setting is missing or contradicts another
 │   └── PortTaken                somebody else listens there
 ├── StartFailed                  the server ended before it was ready
@@ -37,6 +52,7 @@ AlphaPulseError
     ├── RequestRefused           the venue found our request malformed: a bug of ours
     ├── OrderRejected            the venue refused the order for good
     │   └── InsufficientFunds    not enough free balance or margin
+    ├── OrderNotSent             it is proved that no byte of the order left
     ├── OrderOutcomeUnknown      the order may or may not exist: a state, not a failure
     └── StreamLost               a stream ended, fell silent or lost a message
 
@@ -94,6 +110,76 @@ class KeyTooPowerful(InvalidInput):
     fix = "Make a key without the right to withdraw, or accept the risk with allow_withdraw."
 
 
+class MissingIdempotencyKey(InvalidInput):
+    """Without a key, a repeat after a lost answer cannot be told from a second order."""
+
+    code = "missing_idempotency_key"
+    fix = "Send an Idempotency-Key header, a new one for each order, and the same one to repeat it."
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """The key was used before, for something else."""
+
+    code = "idempotency_key_reused"
+    fix = "Use a new key for a new order."
+
+
+class OrderRefused(InvalidInput):
+    """A check of ours refused the order and nothing was sent; the facts name the limit."""
+
+    code = "order_refused"
+    fix = "Change what the named check found, within its limit."
+
+
+class BelowMinimum(OrderRefused):
+    """Less than the venue trades, in quantity or in value."""
+
+    code = "below_min_notional"
+    fix = "Ask for at least the named minimum."
+
+
+class BadStep(OrderRefused):
+    """Quantity or price is not on the venue's grid."""
+
+    code = "bad_step"
+    fix = "Use the multiple of the step that is named."
+
+
+class NotEnoughFree(OrderRefused):
+    """The account has not enough that is free and not held by other orders."""
+
+    code = "insufficient_free_balance"
+    fix = "Ask for less, or cancel orders that hold the balance."
+
+
+class PriceOutOfBand(OrderRefused):
+    """The price is too far from the last good one."""
+
+    code = "price_band"
+    fix = "Choose a price within the named band, or widen the band in the trading limits."
+
+
+class PriceNotGood(OrderRefused):
+    """There is no price, it is too old, or bid and ask are too far apart."""
+
+    code = "price_not_good"
+    fix = "Wait for a fresh price; the status page says why there is none."
+
+
+class OverLimit(OrderRefused):
+    """More than the trading limits of the account or the user allow."""
+
+    code = "over_limit"
+    fix = "Ask for less, or raise the named limit."
+
+
+class OrderNotSupported(OrderRefused):
+    """The venue has no such order, or not in this market."""
+
+    code = "order_not_supported"
+    fix = "Choose another type or option; the exchange's capabilities list them."
+
+
 class NotFound(AlphaPulseError):
     """No such account, symbol, order or page."""
 
@@ -106,6 +192,21 @@ class Conflict(AlphaPulseError):
 
     code = "conflict"
     fix = "Read the current state and decide again."
+
+
+class InProgress(Conflict):
+    """The same request is still under way."""
+
+    code = "in_progress"
+    retryable = True
+    fix = "Repeat it with the same key in a moment; it answers as soon as the first one does."
+
+
+class DuplicateSuspected(Conflict):
+    """An equal order was placed moments ago under another key."""
+
+    code = "duplicate_suspected"
+    fix = "Look at the order that is named; if you want both, say so with allow_duplicate."
 
 
 class Unauthenticated(AlphaPulseError):
@@ -164,12 +265,33 @@ class CrossOrigin(Forbidden):
     fix = "Open the product at one of its own addresses."
 
 
+class KeyReadOnly(Forbidden):
+    """The key of this account may not trade; nothing was sent."""
+
+    code = "read_only_key"
+    fix = "Connect a key that may trade, and may not withdraw."
+
+
+class TradingHalted(AlphaPulseError):
+    """The kill switch is on; nothing was sent. It survives a restart."""
+
+    code = "trading_halted"
+    fix = "Find out why it was halted, then resume with POST /api/trading/resume."
+
+
 class TooManyRequests(AlphaPulseError):
     """The caller is too fast."""
 
     code = "rate_limited"
     retryable = True
     fix = "Wait for the stated time."
+
+
+class OrderBudgetSpent(TooManyRequests):
+    """More orders in a minute than the trading limits allow."""
+
+    code = "order_budget"
+    fix = "Wait for the stated time, or raise the limit."
 
 
 class ConfigurationInvalid(AlphaPulseError):
@@ -335,6 +457,14 @@ class InsufficientFunds(OrderRejected):
 
     code = "insufficient_funds"
     fix = "Free some balance, or ask for less."
+
+
+class OrderNotSent(ExchangeError):
+    """It is proved that no byte of the order left this machine; it exists nowhere."""
+
+    code = "order_not_sent"
+    retryable = True
+    fix = "Check the network and the exchange, then place it again."
 
 
 class OrderOutcomeUnknown(ExchangeError):

@@ -14,12 +14,16 @@ from alphapulse.database.repositories.balances import Balances
 from alphapulse.database.repositories.candles import Candles
 from alphapulse.database.repositories.credentials import StoredCredentials
 from alphapulse.database.repositories.fills import FillCursors, Fills
+from alphapulse.database.repositories.idempotency import IdempotencyKeys
 from alphapulse.database.repositories.instruments import Instruments
+from alphapulse.database.repositories.intents import Intents
 from alphapulse.database.repositories.orders import Orders
 from alphapulse.database.repositories.positions import Positions
+from alphapulse.database.repositories.reconciliations import Reconciliations
 from alphapulse.database.repositories.sessions import Sessions
 from alphapulse.database.repositories.sync_status import SyncStatuses
 from alphapulse.database.repositories.tickers import Tickers
+from alphapulse.database.repositories.trading import Leases, Limits, Switches
 from alphapulse.database.repositories.users import SetupCodes, Users
 from alphapulse.database.statements import Statements, translated
 
@@ -34,6 +38,12 @@ class UnitOfWork:
         self.balances = Balances(statements)
         self.positions = Positions(statements)
         self.orders = Orders(statements)
+        self.intents = Intents(statements)
+        self.idempotency_keys = IdempotencyKeys(statements)
+        self.leases = Leases(statements)
+        self.switches = Switches(statements)
+        self.limits = Limits(statements)
+        self.reconciliations = Reconciliations(statements)
         self.fills = Fills(statements)
         self.fill_cursors = FillCursors(statements)
         self.sync_status = SyncStatuses(statements)

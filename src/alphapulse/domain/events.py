@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from decimal import Decimal
+from enum import StrEnum
 from typing import Self
 
 import msgspec
@@ -104,6 +105,33 @@ class OrderChanged(Event, frozen=True, gc=False):
 
 class FillReceived(Event, frozen=True, gc=False):
     fill: Fill
+
+
+class OrderAlarm(StrEnum):
+    """What about an order a person must know."""
+
+    LATE_FILL = "late_fill"
+    """Filled after it had ended; the position moved."""
+    QUARANTINED = "quarantined"
+    """It contradicts itself; nothing of it is believed until somebody looks."""
+    LOST_INTENT = "lost_intent"
+    """The venue has an order with a name of ours that we have no record of."""
+    PLACED_AFTER_ALL = "placed_after_all"
+    """It was proved absent, and is there."""
+    UNRESOLVED = "unresolved"
+    """Its fate has been unknown for too long."""
+    DRIFT = "drift"
+    """Fills and balances of an account disagree."""
+
+
+class OrderAlarmed(Event, frozen=True, gc=False):
+    """``subject`` names the order, or the asset of a drift; ``detail`` is for people."""
+
+    alarm: OrderAlarm
+    account_id: AccountId
+    subject: str
+    detail: str
+    is_over: bool = False
 
 
 class AccountChanged(Event, frozen=True, gc=False):

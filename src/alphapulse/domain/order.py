@@ -1,4 +1,7 @@
-"""Orders and fills: what was asked of an exchange and what came of it."""
+"""Orders and fills: what was asked of an exchange and what came of it.
+
+How an order moves from state to state is in `alphapulse.domain.order_states`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +17,7 @@ from alphapulse.domain.identifiers import (
     Symbol,
 )
 from alphapulse.domain.money import EXACT
+from alphapulse.domain.position import MarginMode
 
 
 class Side(StrEnum):
@@ -35,6 +39,16 @@ class TimeInForce(StrEnum):
     IOC = "ioc"
     FOK = "fok"
     GTD = "gtd"
+
+
+class Trigger(StrEnum):
+    """On which side of the price a stop waits: a stop loss falls for a sell and rises for a buy,
+    a take profit the other way round."""
+
+    RISES = "rises"
+    """To the stop price or above it."""
+    FALLS = "falls"
+    """To the stop price or below it."""
 
 
 class OrderStatus(StrEnum):
@@ -60,6 +74,12 @@ class OrderStatus(StrEnum):
         return self in {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCEL_PENDING}
 
     @property
+    def is_uncertain(self) -> bool:
+        """It may exist at the venue, and we do not know: it holds its funds and blocks automation
+        on its symbol."""
+        return self in {OrderStatus.SENDING, OrderStatus.UNKNOWN}
+
+    @property
     def is_final(self) -> bool:
         return self in {
             OrderStatus.FILLED,
@@ -80,24 +100,60 @@ class OrderOrigin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What somebody wants done, before anything is known of it at the venue.
+
+    Either ``quantity`` (base units or contracts) or, for a market order, ``quote_quantity``
+    (quote currency to spend or receive). Prices are in quote currency.
+    """
+
+    account_id: AccountId
+    symbol: Symbol
+    side: Side
+    type: OrderType
+    quantity: Decimal | None = None
+    quote_quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trigger: Trigger | None = None
+    """Of a stop; from the price at the time of the checks."""
+    trailing_pct: Decimal | None = None
+    """Of a trailing stop: how far the price may come back, per cent."""
+    time_in_force: TimeInForce | None = None
+    """``None`` for a market order."""
+    expires_at: datetime | None = None
+    """Of a GTD order."""
+    post_only: bool = False
+    reduce_only: bool = False
+    leverage: Decimal | None = None
+    """Of a perpetual, set before the order is sent; ``None`` leaves it."""
+    margin_mode: MarginMode | None = None
+    take_profit: Decimal | None = None
+    """Price at which the position that this order opens is closed with a profit."""
+    stop_loss: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """One order as the exchange last described it.
+    """One order as we track it: ours from before it was sent, others' since we first saw them.
 
     Quantities are in base units or contracts, prices and ``notional`` in quote currency.
-    ``client_order_id`` is ``None`` only on orders that others placed without one.
+    ``exchange_order_id`` is ``None`` until the venue named one, ``client_order_id`` only on orders
+    that others placed without one, ``quantity`` while a market order by ``quote_quantity`` has
+    not been executed. The moments from ``sent_at`` on are on our clock.
     """
 
     account_id: AccountId
     exchange: ExchangeId
     symbol: Symbol
-    exchange_order_id: ExchangeOrderId
+    exchange_order_id: ExchangeOrderId | None
     client_order_id: ClientOrderId | None
     side: Side
     type: OrderType
     time_in_force: TimeInForce | None
     post_only: bool
     reduce_only: bool
-    quantity: Decimal
+    quantity: Decimal | None
     filled_quantity: Decimal
     limit_price: Decimal | None
     stop_price: Decimal | None
@@ -106,22 +162,32 @@ class Order:
     origin: OrderOrigin
     created_at: datetime
     updated_at: datetime
+    quote_quantity: Decimal | None = None
+    expires_at: datetime | None = None
+    status_reason: str | None = None
+    sent_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    """When we first knew that the venue has it."""
+    uncertain_since: datetime | None = None
+    """Since when its fate is unknown; ``None`` when it is known."""
 
     @property
-    def remaining_quantity(self) -> Decimal:
+    def is_ours(self) -> bool:
+        return self.origin is not OrderOrigin.EXTERNAL
+
+    @property
+    def key(self) -> str:
+        """Its name within the account, the same for as long as it is known: ours is that of its
+        intent; venues number the others per symbol."""
+        if self.is_ours and self.client_order_id is not None:
+            return self.client_order_id
+        return f"{self.symbol}#{self.exchange_order_id}"
+
+    @property
+    def remaining_quantity(self) -> Decimal | None:
+        if self.quantity is None:
+            return None
         return EXACT.subtract(self.quantity, self.filled_quantity)
-
-    def is_newer_than(self, known: "Order") -> bool:
-        """Whether this description may replace ``known``.
-
-        Filled quantity never falls and a final state never reopens, whatever the clocks say:
-        streams and polls overtake each other.
-        """
-        if self.filled_quantity != known.filled_quantity:
-            return self.filled_quantity > known.filled_quantity
-        if known.status.is_final:
-            return False
-        return self.status.is_final or self.updated_at >= known.updated_at
 
 
 @dataclass(frozen=True, slots=True)

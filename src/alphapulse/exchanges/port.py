@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol
 
 from alphapulse.domain.account import Permissions
@@ -22,7 +23,7 @@ from alphapulse.domain.identifiers import (
 )
 from alphapulse.domain.instrument import Instrument
 from alphapulse.domain.market import Candle, MarketSubscription, Ticker, Timeframe, Trade
-from alphapulse.domain.order import Fill, Order
+from alphapulse.domain.order import Fill, Order, OrderRequest, OrderType
 from alphapulse.domain.position import Position
 from alphapulse.domain.sync import FillCursor as FillCursor
 
@@ -187,6 +188,123 @@ class Exchange(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class IdUniqueness(StrEnum):
+    """For how long a venue refuses a second order of the same name."""
+
+    OPEN = "open"
+    """While the first one is open: a repeat of a filled one is a second order."""
+    WINDOW = "window"
+    FOREVER = "forever"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderProfile:
+    """What sending orders to a venue must know; data, each with its source and test."""
+
+    client_id_form: str = "{}"
+    """The venue's form of our name."""
+    id_uniqueness: IdUniqueness = IdUniqueness.NONE
+    receive_window_s: float | None = None
+    """After this a signed request is refused on arrival; ``None``: it may arrive at any time."""
+    late_arrival_s: float = 60.0
+    """How long a request may be on its way where no receive window ends it."""
+    visibility_lag_s: float = 5.0
+    """How long after acceptance queries may not show an order."""
+    amends_in_place: bool = False
+    """The venue changes an order and keeps its id; else it is canceled and placed anew."""
+    types: frozenset[OrderType] = frozenset({OrderType.MARKET, OrderType.LIMIT})
+    has_quote_quantity: bool = False
+    has_attached_exits: bool = False
+    """Take profit and stop loss come with the order that opens a position."""
+    has_gtd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeeRates:
+    """Shares of the notional; negative is a rebate."""
+
+    maker: Decimal
+    taker: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BookSide:
+    """Price levels, best first: (price in quote currency, quantity in base units or contracts)."""
+
+    levels: tuple[tuple[Decimal, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBook:
+    symbol: Symbol
+    bids: BookSide
+    asks: BookSide
+    received_at: datetime
+
+
+class OrderGateway(Protocol):
+    """The trading half of an exchange. It sends each request once; nothing below it repeats one."""
+
+    @property
+    def order_profile(self) -> OrderProfile: ...
+
+    async def prepare_order(self, request: OrderRequest) -> None:
+        """Set leverage and margin mode as the request wants them; nothing where it wants none.
+
+        Raises:
+            ExchangeError: not set, or not known; the order must not be sent.
+        """
+        ...
+
+    async def create_order(self, request: OrderRequest, client_order_id: ClientOrderId) -> Order:
+        """Send one order, once, and say what the venue acknowledged.
+
+        Raises:
+            OrderRejected: refused for good, by the venue's definitive list; it does not exist.
+            OrderNotSent: no byte of it left.
+            OrderOutcomeUnknown: everything else, whatever it was.
+        """
+        ...
+
+    async def cancel_order(self, order: Order) -> None:
+        """Ask the venue to end an order; what became of it is read afterwards.
+
+        Raises:
+            NotFound: the venue has no such open order: it ended meanwhile, or never was.
+            ExchangeError: refused, or unknown; asking again is harmless.
+        """
+        ...
+
+    async def amend_order(
+        self, order: Order, *, quantity: Decimal | None, limit_price: Decimal | None
+    ) -> None:
+        """Change an open order in place; ``quantity`` is the new total, filled part included.
+
+        Raises:
+            OrderNotSupported: this venue changes no order in place.
+            OrderRejected: refused; the order is as it was.
+            ExchangeError: unknown; the order is read afterwards.
+        """
+        ...
+
+    async def fetch_orders_since(self, symbol: Symbol, since: datetime) -> tuple[Order, ...]:
+        """Every order of a symbol created since then, ended ones included; complete or an error."""
+        ...
+
+    async def fetch_fills_since(self, symbol: Symbol, since: datetime) -> tuple[Fill, ...]:
+        """Every fill of a symbol since then; complete or an error."""
+        ...
+
+    async def fetch_order_book(self, symbol: Symbol, depth: int) -> OrderBook: ...
+
+    async def fetch_fee_rates(self, symbol: Symbol) -> FeeRates: ...
+
+
+class TradingExchange(Exchange, OrderGateway, Protocol):
+    """One account on one venue that may also trade."""
 
 
 class ExchangeProvider(Protocol):

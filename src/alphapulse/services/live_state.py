@@ -85,7 +85,7 @@ class LiveState:
         self.accounts: dict[AccountId, Account] = {}
         self.holdings: dict[AccountId, tuple[Holding, ...]] = {}
         self.positions: dict[AccountId, tuple[Position, ...]] = {}
-        self.open_orders: dict[AccountId, dict[tuple[Symbol, str], Order]] = {}
+        self.open_orders: dict[AccountId, dict[str, Order]] = {}
         self.statuses: dict[tuple[ExchangeId, AccountId | None, SyncKind], SyncStatus] = {}
 
     def listen(self, listener: Callable[[Changes], None]) -> None:
@@ -167,9 +167,9 @@ class LiveState:
         order = event.order
         known = self.open_orders.setdefault(order.account_id, {})
         if order.status.is_open:
-            known[order.symbol, order.exchange_order_id] = order
+            known[order.key] = order
         else:
-            known.pop((order.symbol, order.exchange_order_id), None)
+            known.pop(order.key, None)
         self._changes.orders.append(order)
 
     @_apply.register
@@ -208,8 +208,7 @@ class LiveState:
         self.holdings[account.id] = tuple(_holding(one, account.exchange) for one in stored)
         self.positions[account.id] = await unit.positions.list(account.id)
         self.open_orders[account.id] = {
-            (order.symbol, order.exchange_order_id): order
-            for order in await unit.orders.open(account.id)
+            order.key: order for order in await unit.orders.open(account.id)
         }
 
     def _forget(self, account_id: AccountId) -> None:

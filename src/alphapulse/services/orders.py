@@ -14,7 +14,7 @@ from alphapulse.domain.order import Fill, Order
 FILLS_MAX = 500
 """Of one page of orders; the newest. More come with a smaller page."""
 
-OrderKey = tuple[AccountId, Symbol, ExchangeOrderId]
+OrderKey = tuple[AccountId, Symbol, ExchangeOrderId | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def key_of(one: Order | Fill) -> OrderKey:
 async def _fills_of(unit: UnitOfWork, orders: Sequence[Order]) -> dict[OrderKey, list[Fill]]:
     wanted = FillFilter(
         account_ids={order.account_id for order in orders},
-        exchange_order_ids={order.exchange_order_id for order in orders},
+        exchange_order_ids={o.exchange_order_id for o in orders if o.exchange_order_id},
     )
     found: dict[OrderKey, list[Fill]] = {}
     for listed in (await fill_page(unit, wanted, limit=FILLS_MAX)).items:

@@ -55,7 +55,7 @@ async def test_pages_hold_every_order_once_and_newest_first(account_database: Da
     # Three share each microsecond, as orders of one batch do.
     orders = [make_order(n, created_at=NOW + timedelta(microseconds=n // 3)) for n in range(10)]
     async with account_database.begin() as tx:
-        await tx.orders.record(orders)
+        await tx.orders.record(orders, NOW)
 
     async with account_database.read() as tx:
         found = await _all(lambda cursor: order_page(tx, OrderFilter(), cursor=cursor, limit=4))
@@ -107,7 +107,8 @@ async def test_filters_of_orders_combine(account_database: Database) -> None:
                 make_order(3, status=OrderStatus.CANCELED),
                 make_order(4, side=Side.SELL, status=OrderStatus.CANCELED, account_id=other),
                 make_order(5, side=Side.SELL, status=OrderStatus.CANCELED, created_at=NOW + SECOND),
-            ]
+            ],
+            NOW,
         )
     closed = [status for status in OrderStatus if status.is_final]
     filter_ = OrderFilter(

@@ -9,6 +9,7 @@ import pytest
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories.credentials import SealedField
 from alphapulse.database.repositories.fills import StoredCursor
+from alphapulse.database.repositories.orders import OrderChange
 from alphapulse.domain.account import Permissions
 from alphapulse.domain.balance import Wallet
 from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeId, Symbol
@@ -74,7 +75,7 @@ async def test_removing_an_account_removes_everything_of_it_and_nothing_else(
             await tx.credentials.save(owner, [SealedField("api_key", 1, b"sealed", NOW)])
             await tx.balances.replace(make_report(make_balance(), account_id=owner))
             await tx.positions.upsert([make_position(account_id=owner)])
-            await tx.orders.record([make_order(account_id=owner)])
+            await tx.orders.record([make_order(account_id=owner)], NOW)
             await tx.fills.record([make_fill(account_id=owner)])
             await tx.fill_cursors.save(owner, FillCursor(BTC, "7"), complete=True)
             status = SyncStatus(BINANCE, owner, SyncKind.BALANCES, SyncState.OK)
@@ -181,32 +182,37 @@ async def test_an_order_only_moves_forward(account_database: Database) -> None:
     opened = make_order()
     filled = make_order(filled_quantity=Decimal(2), status=OrderStatus.FILLED, updated_at=LATER)
     async with account_database.begin() as tx:
-        assert await tx.orders.record([opened]) == (opened,)
-        assert await tx.orders.record([filled]) == (filled,)
+        assert await tx.orders.record([opened], NOW) == (OrderChange(None, opened),)
+        assert await tx.orders.record([filled], NOW) == (OrderChange(opened, filled),)
         # What overtook it on another way comes too late, whatever its clock says.
         late = make_order(filled_quantity=Decimal(1), updated_at=LATER + timedelta(hours=1))
-        assert await tx.orders.record([late, opened]) == ()
+        assert await tx.orders.record([late, opened], NOW) == ()
         assert await tx.orders.open(ACCOUNT) == ()
 
 
 async def test_one_batch_may_tell_an_order_more_than_once(account_database: Database) -> None:
     half = make_order(filled_quantity=Decimal(1), status=OrderStatus.PARTIALLY_FILLED)
     async with account_database.begin() as tx:
-        assert await tx.orders.record([make_order(), half, make_order()]) == (half,)
+        changes = await tx.orders.record([make_order(), half, make_order()], NOW)
+        assert changes == (OrderChange(None, half),)
         assert await tx.orders.open(ACCOUNT) == (half,)
 
 
 async def test_a_poll_does_not_forget_what_was_known_of_an_order(
     account_database: Database,
 ) -> None:
-    ours = make_order(client_order_id=ClientOrderId("mine"), origin=OrderOrigin.ALPHAPULSE)
+    ours = make_order(
+        client_order_id=ClientOrderId("mine"),
+        origin=OrderOrigin.ALPHAPULSE,
+        acknowledged_at=NOW,
+    )
     async with account_database.begin() as tx:
-        await tx.orders.record([ours])
-        assert await tx.orders.record([make_order(updated_at=LATER)]) == ()
+        await tx.orders.record([ours], NOW)
+        assert await tx.orders.record([make_order(updated_at=LATER)], NOW) == ()
 
         polled = make_order(filled_quantity=Decimal(1), created_at=LATER, updated_at=LATER)
-        (stored,) = await tx.orders.record([polled])
-        assert stored == replace(ours, filled_quantity=Decimal(1), updated_at=LATER)
+        (change,) = await tx.orders.record([polled], LATER)
+        assert change.after == replace(ours, filled_quantity=Decimal(1), updated_at=LATER)
 
 
 async def test_equal_order_numbers_of_two_symbols_are_two_orders(
@@ -214,7 +220,7 @@ async def test_equal_order_numbers_of_two_symbols_are_two_orders(
 ) -> None:
     orders = [make_order(7), make_order(7, symbol=Symbol("ETH/USDT"))]
     async with account_database.begin() as tx:
-        assert len(await tx.orders.record(orders)) == 2
+        assert len(await tx.orders.record(orders, NOW)) == 2
         assert len(await tx.orders.open(ACCOUNT)) == 2
 
 
@@ -222,10 +228,10 @@ async def test_a_fill_is_new_only_once(account_database: Database) -> None:
     first, second = make_fill(1), make_fill(2)
     elsewhere = make_fill(1, symbol=Symbol("ETH/USDT"))
     async with account_database.begin() as tx:
-        assert await tx.fills.record([first, first]) == (first,)
+        assert (await tx.fills.record([first, first])).new == (first,)
     async with account_database.begin() as tx:
-        assert await tx.fills.record([second, first, elsewhere]) == (second, elsewhere)
-        assert await tx.fills.record([]) == ()
+        assert (await tx.fills.record([second, first, elsewhere])).new == (second, elsewhere)
+        assert (await tx.fills.record([])).new == ()
         assert await tx.fills.symbols(ACCOUNT) == ("BTC/USDT", "ETH/USDT")
 
 

@@ -22,7 +22,7 @@ from tests.builders import (
     make_ticker,
     make_user,
 )
-from tests.eventually import eventually
+from tests.eventually import LIMIT_S, eventually
 
 pytestmark = pytest.mark.usefixtures("loop_debug")
 
@@ -81,7 +81,7 @@ async def test_fills_and_their_cursor_move_together_or_not_at_all(
         await write_and_fail()
     async with account_database.begin() as tx:
         assert await tx.fill_cursors.list(ACCOUNT) == ()
-        assert await tx.fills.record([make_fill()]) == (make_fill(),)
+        assert (await tx.fills.record([make_fill()])).new == (make_fill(),)
 
 
 async def test_a_reader_sees_one_moment(account_database: Database) -> None:
@@ -167,24 +167,27 @@ async def test_a_database_is_refused_on_another_loop(database: Database) -> None
 async def test_who_waits_for_a_connection_is_counted_and_not_kept_for_ever(
     database_settings: DatabaseSettings,
 ) -> None:
-    tight = database_settings.model_copy(update={"pool_size": 1, "pool_timeout_s": 0.3})
-    async with open_database(tight, name="test") as database:
+    async def read(database: Database) -> None:
         async with database.read() as tx:
             await tx.users.count()
 
-            async def read() -> None:
-                async with database.read() as other:
-                    await other.users.count()
-
-            waiting = asyncio.create_task(read())
+    tight = database_settings.model_copy(update={"pool_size": 1, "pool_timeout_s": LIMIT_S})
+    async with open_database(tight, name="test") as database:
+        async with database.read() as tx:
+            await tx.users.count()
+            waiting = asyncio.create_task(read(database))
             await eventually(lambda: database.pool.waiting == 1)
             assert database.pool.used == 1
             assert _in_use() == 1
-            with pytest.raises(DatabaseBusy):
-                await waiting
+        await waiting
         assert database.pool.waiting == database.pool.used == 0
         assert _in_use() == 0
-        await read()
+
+    impatient = tight.model_copy(update={"pool_timeout_s": 0.1})
+    async with open_database(impatient, name="test") as database, database.read() as tx:
+        await tx.users.count()
+        with pytest.raises(DatabaseBusy):
+            await read(database)
 
 
 def _in_use() -> float | None:

@@ -155,11 +155,15 @@ class FillView(View):
 
 
 class OrderView(View):
-    """One order as the exchange last described it. Quantities in base units or contracts."""
+    """One order as the exchange last described it. Quantities in base units or contracts.
+
+    `exchange_order_id` is null until the venue named one; `quantity` while a market order by quote
+    quantity is not executed yet.
+    """
 
     id: str
     client_order_id: str | None
-    exchange_order_id: str
+    exchange_order_id: str | None
     account_id: str
     exchange: str
     symbol: str
@@ -170,9 +174,10 @@ class OrderView(View):
     reduce_only: bool
     limit_price: Dec | None
     stop_price: Dec | None
-    quantity: Dec
+    quantity: Dec | None
+    quote_quantity: Dec | None = None
     filled_quantity: Dec
-    remaining_quantity: Dec
+    remaining_quantity: Dec | None
     average_price: Dec | None
     notional: Dec | None = Field(description="Filled quantity times average price, quote currency.")
     fee: list[dict[str, str]] | None = None

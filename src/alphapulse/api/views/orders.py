@@ -95,7 +95,9 @@ def page_of(page: OrdersPage, now: datetime, request_id: str) -> OrderPage:
 
 
 def order_id(order: Order) -> str:
-    """Ours: the venue's number is unique only within an account and symbol."""
+    """Ours: the intent's name, or, for what others placed, the venue's number in its symbol."""
+    if order.is_ours:
+        return f"{order.account_id}.{order.key}"
     return f"{order.account_id}.{dashed(order.symbol)}.{order.exchange_order_id}"
 
 
@@ -117,6 +119,7 @@ def order_view(order: Order, fills: Iterable[Fill] | None = None) -> OrderView:
         limit_price=order.limit_price,
         stop_price=order.stop_price,
         quantity=order.quantity,
+        quote_quantity=order.quote_quantity,
         filled_quantity=order.filled_quantity,
         remaining_quantity=order.remaining_quantity,
         average_price=average,

@@ -23,34 +23,46 @@ BLANKS = ("client_order_id", "fee", "fee_asset", "is_maker")
 _Key: TypeAlias = tuple[AccountId, Symbol, str]
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedFills:
+    """What was told: ``new`` ones, and ``contradicted`` ones that were told differently before."""
+
+    new: tuple[Fill, ...] = ()
+    contradicted: tuple[Fill, ...] = ()
+
+
 class Fills:
     """Each fill once, however often and in whatever order it is told."""
 
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
 
-    async def record(self, told: Sequence[Fill]) -> tuple[Fill, ...]:
+    async def record(self, told: Sequence[Fill]) -> RecordedFills:
         """Store what is not there yet; the new fills, in the order they were told.
 
         What a stored fill left blank is filled in. A fill that is told *differently* is not
         believed: the first version stays, and the contradiction is logged.
         """
         if not told:
-            return ()
+            return RecordedFills()
         known = await self._known(told)
         new: dict[_Key, Fill] = {}
         completed: dict[_Key, Fill] = {}
+        contradicted: list[Fill] = []
         for fill in told:
             key = _key(fill)
             before = new.get(key) or completed.get(key) or known.get(key)
             after = fill if before is None else _completed(before, fill)
+            if after is None:
+                contradicted.append(fill)
+                continue
             if before is None or key in new:
                 new[key] = after
             elif after != before:
                 completed[key] = after
         rows = [FILL.values(fill) for fill in (*new.values(), *completed.values())]
         await self._statements.upsert(fills, rows, key=KEY)
-        return tuple(new.values())
+        return RecordedFills(tuple(new.values()), tuple(contradicted))
 
     async def symbols(self, account_id: AccountId) -> tuple[Symbol, ...]:
         """Every symbol in which the account ever had a fill."""
@@ -70,7 +82,8 @@ def _key(fill: Fill) -> _Key:
     return (fill.account_id, fill.symbol, fill.trade_id)
 
 
-def _completed(known: Fill, told: Fill) -> Fill:
+def _completed(known: Fill, told: Fill) -> Fill | None:
+    """``known`` with what it left blank; ``None`` when they contradict each other."""
     if told == known:
         return known
     blanks = {n: getattr(told, n) for n in BLANKS if getattr(known, n) is None}
@@ -82,7 +95,7 @@ def _completed(known: Fill, told: Fill) -> Fill:
     logger.bind(account_id=known.account_id, symbol=known.symbol, trade_id=known.trade_id).warning(
         "the exchange tells a fill differently than before; the first version stays: {}", differing
     )
-    return known
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,76 +1,290 @@
-"""Repository Pattern Implementation: orders as the exchange last described them."""
+"""Repository Pattern Implementation: orders as they move, and every move of them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import TypeAlias
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Row, or_, select
 
+from alphapulse.database.repositories.fills import FILL
 from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
-from alphapulse.database.tables.portfolio import orders
-from alphapulse.domain.identifiers import AccountId, ExchangeOrderId, Symbol
-from alphapulse.domain.order import Order, OrderOrigin, OrderStatus
+from alphapulse.database.tables.portfolio import fills, order_events, orders
+from alphapulse.domain import order_states
+from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeOrderId
+from alphapulse.domain.order import Fill, Order, OrderOrigin, OrderStatus
+from alphapulse.errors import NotFound
 
 ORDER = Rows(Order, orders)
-KEY = ("account_id", "symbol", "exchange_order_id")
 OPEN = [status for status in OrderStatus if status.is_open]
+UNSETTLED = [status for status in OrderStatus if not status.is_final]
 
-_Key: TypeAlias = tuple[AccountId, Symbol, ExchangeOrderId]
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """One order before and after; ``before`` is ``None`` for one that was not known."""
+
+    before: Order | None
+    after: Order
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """A step in the life of one order."""
+
+    at: datetime
+    status: OrderStatus
+    filled_quantity: Decimal
+    detail: str | None
 
 
 class Orders:
-    """Every order ever seen; an order only moves forward."""
+    """Every order ever seen; an order only moves as `alphapulse.domain.order_states` lets it."""
 
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
 
-    async def record(self, described: Sequence[Order]) -> tuple[Order, ...]:
-        """Take over what is newer than what is stored; the orders that changed, as stored now.
+    async def add(self, order: Order) -> None:
+        """An order of ours that was not sent yet."""
+        await self._write([OrderChange(None, order)], {})
 
-        Filled quantity never falls and a final state never reopens (`Order.is_newer_than`).
+    async def save(self, order: Order, *, detail: str | None = None) -> None:
+        """The next step of an order that is known by its `Order.key`.
+
+        Raises:
+            NotFound: no such order.
+        """
+        stored = await self._stored([order])
+        before = _find(stored, order)
+        if before is None:
+            raise NotFound("no such order", order=order.key)
+        await self._write([OrderChange(before, order)], stored, detail=detail)
+
+    async def record(self, described: Sequence[Order], at: datetime) -> tuple[OrderChange, ...]:
+        """Take over what the venue says, as far as it is news; what changed.
+
+        A description finds its order by the venue's id, or by the name that we gave it.
+
+        Args:
+            described: by the venue, in the order they were told.
+            at: now, on our clock.
         """
         if not described:
             return ()
-        known = await self._known(described)
-        changed: dict[_Key, Order] = {}
+        stored = await self._stored(described)
+        known = dict(stored)
+        changes: dict[str, OrderChange] = {}
         for order in described:
-            before = changed.get(_key(order)) or known.get(_key(order))
-            after = order if before is None else _merged(before, order)
-            if after != before:
-                changed[_key(order)] = after
-        await self._statements.upsert(orders, [ORDER.values(o) for o in changed.values()], key=KEY)
-        return tuple(changed.values())
+            for before, after in _taken(known, order, at):
+                if after != before:
+                    if before is not None and before.exchange_order_id is None:
+                        # Its fills may have been told before it.
+                        mine = await self._fills_of([after])
+                        after = order_states.filled(after, mine, at)
+                    first = changes.get(after.key)
+                    changes[after.key] = OrderChange(first.before if first else before, after)
+                    known[after.key] = (known[after.key][0] if after.key in known else 0, after)
+        await self._write(changes.values(), stored)
+        return tuple(changes.values())
+
+    async def count_in(self, new: Sequence[Fill], at: datetime) -> tuple[OrderChange, ...]:
+        """Let orders follow their fills, which may be told before, or long after, their end."""
+        stored = await self._of_fills(new)
+        found = [order for _, order in stored.values()]
+        every = await self._fills_of(found)
+        changes = []
+        for order in found:
+            mine = [one for one in every if _belongs(one, order)]
+            after = order_states.filled(order, mine, at)
+            if after != order:
+                changes.append(OrderChange(order, after))
+        await self._write(changes, stored)
+        return tuple(changes)
+
+    async def load(self, account_id: AccountId, key: str) -> Order:
+        """One order by its `Order.key`. Raises `NotFound`."""
+        c = orders.c
+        mine = c.account_id == account_id
+        symbol, is_venues, exchange_order_id = key.partition("#")
+        wanted = (
+            (c.symbol == symbol) & (c.exchange_order_id == exchange_order_id)
+            if is_venues
+            else (c.client_order_id == key) & (c.origin != OrderOrigin.EXTERNAL)
+        )
+        row = await self._statements.row(select(*ORDER.columns).where(mine, wanted))
+        if row is None:
+            raise NotFound("no such order", order=key)
+        return ORDER.read(row)
 
     async def open(self, account_id: AccountId) -> tuple[Order, ...]:
         """The account's open orders, oldest first."""
+        return await self._in(account_id, orders.c.status.in_(OPEN))
+
+    async def unsettled(self, account_id: AccountId) -> tuple[Order, ...]:
+        """Ours that have not ended for certain: on their way, open, unknown or quarantined."""
+        ours = orders.c.origin != OrderOrigin.EXTERNAL
+        return await self._in(account_id, ours & orders.c.status.in_(UNSETTLED))
+
+    async def named(
+        self, account_id: AccountId, names: Iterable[ClientOrderId]
+    ) -> tuple[Order, ...]:
+        """Ours with these names."""
+        ours = orders.c.origin != OrderOrigin.EXTERNAL
+        return await self._in(account_id, ours & orders.c.client_order_id.in_(set(names)))
+
+    async def events(
+        self, account_id: AccountId, keys: Iterable[str]
+    ) -> dict[str, list[OrderEvent]]:
+        """The steps of some orders, oldest first, by `Order.key`."""
+        c = order_events.c
+        wanted = select(order_events).where(c.account_id == account_id, c.order_key.in_(set(keys)))
+        found: dict[str, list[OrderEvent]] = {}
+        for row in await self._statements.rows(wanted.order_by(c.id)):
+            event = OrderEvent(row.at, row.status, row.filled_quantity, row.detail)
+            found.setdefault(row.order_key, []).append(event)
+        return found
+
+    async def _in(self, account_id: AccountId, which: ColumnElement[bool]) -> tuple[Order, ...]:
         c = orders.c
-        wanted = select(*ORDER.columns).where(c.account_id == account_id, c.status.in_(OPEN))
+        wanted = select(*ORDER.columns).where(c.account_id == account_id, which)
         rows = await self._statements.rows(wanted.order_by(c.created_at, c.id))
         return tuple(ORDER.read(row) for row in rows)
 
-    async def _known(self, described: Iterable[Order]) -> dict[_Key, Order]:
-        wanted = select(*ORDER.columns).where(
-            orders.c.account_id.in_({o.account_id for o in described}),
-            orders.c.exchange_order_id.in_({o.exchange_order_id for o in described}),
+    async def _stored(self, described: Sequence[Order]) -> "dict[str, _Stored]":
+        return await self._find_all(
+            {o.account_id for o in described},
+            _by_number_or_name(
+                {o.exchange_order_id for o in described if o.exchange_order_id},
+                {o.client_order_id for o in described if o.client_order_id},
+            ),
         )
-        return {_key(o): o for o in map(ORDER.read, await self._statements.rows(wanted))}
+
+    async def _of_fills(self, new: Sequence[Fill]) -> "dict[str, _Stored]":
+        if not new:
+            return {}
+        found = await self._find_all(
+            {one.account_id for one in new},
+            _by_number_or_name(
+                {one.exchange_order_id for one in new},
+                {one.client_order_id for one in new if one.client_order_id},
+            ),
+        )
+        return {
+            key: stored
+            for key, stored in found.items()
+            if any(_belongs(one, stored[1]) for one in new)
+        }
+
+    async def _find_all(
+        self, account_ids: Iterable[AccountId], which: ColumnElement[bool]
+    ) -> "dict[str, _Stored]":
+        mine = orders.c.account_id.in_(set(account_ids))
+        rows = await self._statements.rows(select(*ORDER.columns, orders.c.id).where(mine, which))
+        return {order.key: (row_id, order) for row_id, order in map(_read, rows)}
+
+    async def _fills_of(self, found: Sequence[Order]) -> list[Fill]:
+        if not found:
+            return []
+        c = fills.c
+        rows = await self._statements.rows(
+            select(*FILL.columns).where(
+                c.account_id.in_({order.account_id for order in found}),
+                or_(
+                    c.exchange_order_id.in_({o.exchange_order_id for o in found}),
+                    c.client_order_id.in_({o.client_order_id for o in found if o.is_ours}),
+                ),
+            )
+        )
+        every = [FILL.read(row) for row in rows]
+        return [one for one in every if any(_belongs(one, order) for order in found)]
+
+    async def _write(
+        self,
+        changes: Iterable[OrderChange],
+        stored: "dict[str, _Stored]",
+        *,
+        detail: str | None = None,
+    ) -> None:
+        changes = list(changes)
+        ids = {key: row_id for key, (row_id, _) in stored.items()}
+        new = [ORDER.values(c.after) for c in changes if c.after.key not in ids]
+        old = [ORDER.values(c.after, id=ids[c.after.key]) for c in changes if c.after.key in ids]
+        await self._statements.insert(orders, new)
+        await self._statements.upsert(orders, old, key=("id",))
+        await self._statements.insert(
+            order_events, [_event(c, detail) for c in changes if _is_step(c)]
+        )
 
 
-def _key(order: Order) -> _Key:
-    return (order.account_id, order.symbol, order.exchange_order_id)
+_Stored = tuple[int, Order]
+"""The row's id, and the order in it."""
 
 
-def _merged(known: Order, told: Order) -> Order:
-    """What is to be stored: ``known`` where ``told`` brings nothing new."""
-    if told == known or not told.is_newer_than(known):
-        return known
-    merged = replace(
-        told,
-        # A poll may leave out what the stream, or we ourselves, knew.
-        client_order_id=told.client_order_id or known.client_order_id,
-        origin=known.origin if told.origin is OrderOrigin.EXTERNAL else told.origin,
-        created_at=known.created_at,
+def _read(row: Row[Any]) -> _Stored:
+    return row[-1], ORDER.read(row)
+
+
+def _find(known: dict[str, _Stored], order: Order) -> Order | None:
+    found = known.get(order.key)
+    return None if found is None else found[1]
+
+
+def _taken(
+    known: dict[str, _Stored], order: Order, at: datetime
+) -> list[tuple[Order | None, Order]]:
+    """What is to be kept after the venue described ``order``: before and after, of one or two."""
+    mine = [stored for _, stored in known.values() if stored.account_id == order.account_id]
+    if (same := next((one for one in mine if _is_same(one, order)), None)) is not None:
+        return [(same, order_states.told(same, order, at))]
+    named = [one for one in mine if one.is_ours and one.client_order_id == order.client_order_id]
+    if order.client_order_id is None or not named:
+        return [(None, order)]
+    after = order_states.told(named[0], order, at)
+    if named[0].exchange_order_id is None:
+        return [(named[0], after)]
+    # A second order at the venue under the name of the first: both are real.
+    return [(named[0], after), (None, replace(order, origin=OrderOrigin.EXTERNAL))]
+
+
+def _is_same(known: Order, order: Order) -> bool:
+    same_number = known.exchange_order_id == order.exchange_order_id is not None
+    return same_number and known.symbol == order.symbol
+
+
+def _by_number_or_name(
+    numbers: Collection[ExchangeOrderId], names: Collection[ClientOrderId]
+) -> ColumnElement[bool]:
+    c = orders.c
+    ours = (c.origin != OrderOrigin.EXTERNAL) & c.client_order_id.in_(names)
+    return or_(c.exchange_order_id.in_(numbers), ours)
+
+
+def _belongs(fill: Fill, order: Order) -> bool:
+    if (fill.account_id, fill.symbol) != (order.account_id, order.symbol):
+        return False
+    if order.exchange_order_id is None:
+        return order.is_ours and fill.client_order_id == order.client_order_id
+    return fill.exchange_order_id == order.exchange_order_id
+
+
+def _is_step(change: OrderChange) -> bool:
+    before, after = change.before, change.after
+    return before is None or (before.status, before.filled_quantity, before.limit_price) != (
+        after.status,
+        after.filled_quantity,
+        after.limit_price,
     )
-    # A later look at the same order is no change.
-    return known if replace(merged, updated_at=known.updated_at) == known else merged
+
+
+def _event(change: OrderChange, detail: str | None) -> dict[str, object]:
+    order = change.after
+    return {
+        "account_id": order.account_id,
+        "order_key": order.key,
+        "at": order.updated_at,
+        "status": order.status,
+        "filled_quantity": order.filled_quantity,
+        "detail": detail or order.status_reason,
+    }

@@ -108,26 +108,48 @@ orders = strict_table(
     _account_id(),
     Column("exchange", Text, nullable=False),
     Column("symbol", Text, nullable=False),
-    Column("exchange_order_id", Text, nullable=False),
+    # Missing until the venue named it.
+    Column("exchange_order_id", Text),
     Column("client_order_id", Text),
     Column("side", Word(Side), nullable=False),
     Column("type", Word(OrderType), nullable=False),
     Column("time_in_force", Word(TimeInForce)),
     Column("post_only", Flag, nullable=False),
     Column("reduce_only", Flag, nullable=False),
-    Column("quantity", Money, nullable=False),
+    Column("quantity", Money),
+    Column("quote_quantity", Money),
     Column("filled_quantity", Money, nullable=False),
     Column("limit_price", Money),
     Column("stop_price", Money),
     Column("average_price", Money),
     Column("status", Word(OrderStatus), nullable=False),
+    Column("status_reason", Text),
     Column("origin", Word(OrderOrigin), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("sent_at", Moment),
+    Column("acknowledged_at", Moment),
+    Column("uncertain_since", Moment),
     # Binance numbers orders per symbol.
     UniqueConstraint("account_id", "symbol", "exchange_order_id"),
     Index(None, "account_id", "status"),
+    Index(None, "account_id", "client_order_id"),
     Index(None, "created_at", "id"),
+)
+
+order_events = strict_table(
+    "order_events",
+    money_tables,
+    Column("id", Id, Identity(), primary_key=True),
+    _account_id(),
+    # `Order.key`: the name of an order that no later answer changes.
+    Column("order_key", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("status", Word(OrderStatus), nullable=False),
+    Column("filled_quantity", Money, nullable=False),
+    Column("detail", Text),
+    Index(None, "account_id", "order_key", "id"),
 )
 
 fills = strict_table(

@@ -31,6 +31,7 @@ from alphapulse.domain.order import (
     Side,
     TimeInForce,
 )
+from alphapulse.domain.order_states import is_newer
 from alphapulse.domain.position import MarginMode, Position, PositionSide
 from alphapulse.errors import ExchangeUnavailable, InstrumentUnavailable, InvalidInput
 
@@ -331,11 +332,11 @@ def unique_fills(fills: Iterable[Fill]) -> tuple[Fill, ...]:
 
 def unique_orders(orders: Iterable[Order]) -> tuple[Order, ...]:
     """Each order once, as last described: lists by kind overlap."""
-    by_id: dict[tuple[Symbol, ExchangeOrderId], Order] = {}
+    by_id: dict[tuple[Symbol, ExchangeOrderId | None], Order] = {}
     for one in orders:
         key = (one.symbol, one.exchange_order_id)
         known = by_id.get(key)
-        if known is None or one.is_newer_than(known):
+        if known is None or is_newer(one, known):
             by_id[key] = one
     return tuple(by_id.values())
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from loguru import logger
 
 from alphapulse.database.connection import Database
+from alphapulse.database.repositories.orders import OrderChange
 from alphapulse.domain.clock import Clock
-from alphapulse.domain.events import FillReceived
+from alphapulse.domain.events import FillReceived, OrderChanged
 from alphapulse.domain.identifiers import AccountId, Symbol
 from alphapulse.domain.order import Fill
 from alphapulse.errors import ExchangeUnavailable, InstrumentUnavailable
@@ -157,8 +158,9 @@ class FillSync:
     async def take(self, fills: tuple[Fill, ...]) -> None:
         """Store what the stream said."""
         async with self._database.begin() as tx:
-            new = await tx.fills.record(fills)
-        self._announce(new)
+            new = (await tx.fills.record(fills)).new
+            changed = await tx.orders.count_in(new, self._clock.now())
+        self._announce(new, changed)
 
     def _next(self) -> _Place | None:
         places = self._readable
@@ -193,7 +195,8 @@ class FillSync:
             )
         was_complete, is_complete = place.is_complete, place.is_complete or page.is_last
         async with self._database.begin() as tx:
-            new = await tx.fills.record(page.fills)
+            new = (await tx.fills.record(page.fills)).new
+            changed = await tx.orders.count_in(new, self._clock.now())
             await tx.fill_cursors.save(self._account_id, page.next_cursor, complete=is_complete)
         place.cursor, place.is_complete = page.next_cursor, is_complete
         newest = page.fills[-1].occurred_at if page.fills else None
@@ -205,13 +208,15 @@ class FillSync:
         self._traded.update(fill.symbol for fill in new)
         # A history of years is told by its progress, not fill by fill.
         news = tuple(f for f in new if was_complete or f.occurred_at >= self._began_at)
-        self._announce(news)
+        self._announce(news, changed)
         self._on_found(news)
 
-    def _announce(self, fills: tuple[Fill, ...]) -> None:
+    def _announce(self, fills: tuple[Fill, ...], changed: tuple[OrderChange, ...]) -> None:
         self._traded.update(fill.symbol for fill in fills)
         for fill in fills:
             self._bus.publish(FillReceived(fill))
+        for change in changed:
+            self._bus.publish(OrderChanged(change.after))
 
     def _progress_of(self, place: _Place) -> float:
         if place.is_complete or place.is_dropped:

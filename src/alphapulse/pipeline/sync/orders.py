@@ -19,7 +19,7 @@ from alphapulse.runtime.bus import EventBus
 # A venue's list and its single look-up lag behind each other; one "not found" proves nothing.
 LOOKS_UNTIL_UNKNOWN = 2
 
-OrderKey = tuple[Symbol, ExchangeOrderId]
+OrderKey = tuple[Symbol, ExchangeOrderId | None]
 """Binance numbers orders per symbol."""
 
 
@@ -59,10 +59,10 @@ class OrderSync:
     async def take(self, orders: Iterable[Order]) -> frozenset[Symbol]:
         """Store what the venue said of these orders; the symbols in which one changed."""
         async with self._database.begin() as tx:
-            changed = await tx.orders.record(tuple(orders))
-        for order in changed:
-            self._bus.publish(OrderChanged(order))
-        return frozenset(order.symbol for order in changed)
+            changed = await tx.orders.record(tuple(orders), self._clock.now())
+        for change in changed:
+            self._bus.publish(OrderChanged(change.after))
+        return frozenset(change.after.symbol for change in changed)
 
     async def _vanished(self, listed: set[OrderKey]) -> list[Order]:
         """Ours that are open and not listed, longest known first; the young are left alone."""

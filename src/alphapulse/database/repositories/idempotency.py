@@ -1,0 +1,58 @@
+"""Repository Pattern Implementation: which requests were made, and what was answered."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, select
+
+from alphapulse.database.repositories.rows import Rows
+from alphapulse.database.statements import Statements
+from alphapulse.database.tables.trading import idempotency_keys
+from alphapulse.domain.identifiers import UserId
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """One request under its key.
+
+    ``process`` took it and may still be at it while ``status`` is ``None``; ``subject`` names what
+    it made (an order's `Order.key`), for when the answer itself was never written.
+    """
+
+    user_id: UserId
+    key: str
+    request_hash: str
+    process: str
+    created_at: datetime
+    subject: str | None = None
+    status: int | None = None
+    body: str | None = None
+
+
+REQUEST = Rows(StoredRequest, idempotency_keys)
+
+
+class IdempotencyKeys:
+    """Keys are the caller's; two callers may use the same."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+
+    async def add(self, request: StoredRequest) -> None:
+        """Raises `Conflict` when the caller used the key before."""
+        await self._statements.insert(idempotency_keys, [REQUEST.values(request)])
+
+    async def find(self, user_id: UserId, key: str) -> StoredRequest | None:
+        c = idempotency_keys.c
+        wanted = select(*REQUEST.columns).where(c.user_id == user_id, c.key == key)
+        row = await self._statements.row(wanted)
+        return None if row is None else REQUEST.read(row)
+
+    async def save(self, request: StoredRequest) -> None:
+        """With its answer, or taken over by another process."""
+        await self._statements.upsert(idempotency_keys, [REQUEST.values(request)])
+
+    async def forget_before(self, moment: datetime) -> int:
+        """Those made earlier; how many there were."""
+        old = idempotency_keys.c.created_at < moment
+        return await self._statements.run(delete(idempotency_keys).where(old))

@@ -1,0 +1,99 @@
+"""Trading: who may send what, how much of it, and whether books and venue agree."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from alphapulse.domain.identifiers import AccountId, Symbol
+
+
+class TradingMode(StrEnum):
+    """The kill switch. It survives a restart and is looked at again right before each send."""
+
+    ACTIVE = "active"
+    REDUCING = "reduce_only"
+    """Only orders that make a position smaller, and cancels."""
+    HALTED = "halted"
+    """Cancels only."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradingSwitch:
+    """``account_id`` is ``None`` for the switch over all accounts."""
+
+    account_id: AccountId | None
+    mode: TradingMode
+    reason: str
+    changed_by: str | None
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TradingLimits:
+    """``None`` means no such limit. Values are in the currency of the settings."""
+
+    max_order_value: Decimal | None = None
+    max_daily_value: Decimal | None = None
+    """Of all orders sent since midnight UTC."""
+    orders_per_minute: int | None = None
+    price_band_pct: Decimal | None = None
+    """How far a limit or stop price may be from the last good one."""
+    max_price_age_s: Decimal | None = None
+    max_spread_pct: Decimal | None = None
+    symbols: frozenset[Symbol] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to send for one account. A sender whose ``fence`` is not the newest has lost it,
+    whatever it believes of the time."""
+
+    account_id: AccountId
+    holder: str
+    fence: int
+    expires_at: datetime
+
+
+class CycleOutcome(StrEnum):
+    CLEAN = "clean"
+    VOID = "void"
+    """Something could not be read completely; nothing was concluded."""
+    DRIFT = "drift"
+    """Books and venue disagree."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleReport:
+    """What one reconciliation of one account found."""
+
+    account_id: AccountId
+    cause: str
+    """boot, reconnect, timer or asked"""
+    began_at: datetime
+    ended_at: datetime
+    outcome: CycleOutcome
+    orders_read: int
+    fills_new: int
+    external: int
+    """Orders of others seen for the first time."""
+    unresolved: int
+    """Orders whose fate is still unknown."""
+    differences: int
+    """Assets and positions in which books and venue disagree."""
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetBook:
+    """What an asset or position of an account must be: opening, all fills since, adjustments."""
+
+    account_id: AccountId
+    subject: str
+    is_position: bool
+    opening: Decimal
+    opened_at: datetime
+    adjusted: Decimal
+    """What an operator accepted without a fill behind it."""
+    cycles_off: int
+    off_by: Decimal
