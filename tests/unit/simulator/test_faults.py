@@ -90,7 +90,7 @@ def test_stream_faults_strike_frames_and_request_faults_requests() -> None:
     assert script.on_frame(make_occasion(topic="orderbook.50.BTCUSDT")) == (
         LostFrame(match=Match(topic="orderbook*")),
     )
-    assert [fault.kind for fault in script.on_request(make_occasion())] == ["status"]
+    assert script.on_request(make_occasion()) == (Status(status=500),)
 
 
 def test_accept_then_time_out_strikes_after_execution() -> None:

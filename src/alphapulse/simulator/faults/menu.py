@@ -87,7 +87,7 @@ CONNECTIONS = (
 
 REQUESTS = (
     Dish("latency, fixed", Latency(delay_s=0.5)),
-    Dish("latency, long tail", Latency(delay_s=0.05, tail_s=0.2, probability=0.5, count=20)),
+    Dish("latency, long tail", Latency(delay_s=0.05, tail_s=0.1, probability=0.5, count=5)),
     Dish("timeout before execution", Timeout(match=ORDERS)),
     Dish("timeout after execution", Timeout(match=ORDERS, when=When.AFTER)),
     Dish("reset before execution", Reset(match=ORDERS)),
