@@ -16,6 +16,9 @@ MEDIA_TYPE = "application/problem+json"
 
 DOCS_PATH = "/docs/errors"
 
+BUSY_RETRY_S = 1.0
+"""What a locked database asks of a client; the server has waited for it by then."""
+
 STATUS: dict[type[errors.AlphaPulseError], int] = {
     errors.AlphaPulseError: 500,
     errors.InvalidInput: 422,
@@ -198,9 +201,14 @@ def problem_of(error: errors.AlphaPulseError, *, path: str, request_id: str) -> 
         path=path,
         request_id=request_id,
         errors=_field_errors(error),
-        retry_after_s=error.retry_after_s,
+        retry_after_s=_retry_after_s(error),
         cause=_cause(error) if isinstance(error, errors.ExchangeError) else None,
     )
+
+
+def _retry_after_s(error: errors.AlphaPulseError) -> float | None:
+    is_busy = isinstance(error, errors.DatabaseBusy)
+    return error.retry_after_s or (BUSY_RETRY_S if is_busy else None)
 
 
 def _field_errors(error: errors.AlphaPulseError) -> tuple[FieldError, ...]:

@@ -18,6 +18,7 @@ from alphapulse.security.key_file import MasterKey
 from alphapulse.security.passwords import Cost, Passwords
 from alphapulse.security.tokens import TokenIssuer, TokenVerifier
 from alphapulse.services.accounts import AccountService, Synchronization
+from alphapulse.services.database_watch import DatabaseWatch
 from alphapulse.services.key_vault import KeyVault
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.market import MarketService
@@ -97,6 +98,7 @@ class BusinessLogic:
             Supervisor("api", clock) as supervisor,
         ):
             live = LiveState(self._inbox, database)
+            watch = DatabaseWatch(database, clock)
             users = UserService(
                 database,
                 TokenIssuer(self._master_key, clock),
@@ -125,6 +127,7 @@ class BusinessLogic:
                 system=SystemService(
                     live,
                     database,
+                    watch,
                     self._health,
                     self._synchronizer.report,
                     self._mailboxes,
@@ -133,7 +136,9 @@ class BusinessLogic:
                 ),
             )
             self._health.register(supervisor.name, supervisor.health)
+            self._health.register("database", watch.health)
             supervisor.run("live state", live.run)
+            supervisor.run("database watch", watch.run)
             supervisor.run("upkeep", Upkeep(database, clock).run)
             with services.system.heartbeat.beating():
                 yield services

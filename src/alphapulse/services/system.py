@@ -13,11 +13,11 @@ from alphapulse.domain.alert import Alert
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.domain.sync import StreamState, SyncStatus
-from alphapulse.errors import DatabaseError
 from alphapulse.observability.health import ComponentHealth, Health, Status, worst
 from alphapulse.runtime.heartbeat import Heartbeat
 from alphapulse.runtime.mailbox import Mailbox
 from alphapulse.runtime.supervisor import TaskHealth
+from alphapulse.services.database_watch import DatabaseWatch
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.viewer import Viewer
 
@@ -72,6 +72,7 @@ class SystemService:
         self,
         live: LiveState,
         database: Database,
+        watch: DatabaseWatch,
         health: Health,
         picture: Callable[[], SyncPicture],
         mailboxes: tuple[Mailbox, ...],
@@ -81,6 +82,7 @@ class SystemService:
     ) -> None:
         self._live = live
         self._database = database
+        self._watch = watch
         self._health = health
         self._picture = picture
         self._mailboxes = mailboxes
@@ -107,14 +109,11 @@ class SystemService:
         picture = self._picture()
         database: DatabaseHealth | None = None
         firing: tuple[Alert, ...] = ()
-        broken: tuple[ComponentHealth, ...] = ()
-        try:
+        with self._watch.noting():
             database = await self._database.ping()
             async with self._database.read() as unit:
                 firing = await unit.alerts.list_firing()
-        except DatabaseError as error:
-            broken = (ComponentHealth("database", "down", str(error)),)
-        components = (*self.components, *broken)
+        components = self.components
         seen = {a.id for a in self._live.accounts.values() if viewer.may_see(a)}
         return SystemStatus(
             status=worst(component.status for component in components),
