@@ -63,6 +63,11 @@ class PlainBybit:
         signature = self._sign(f"GET/realtime{expires}".encode())
         return {"op": "auth", "args": [self.account.api_key, expires, signature]}
 
+    def header(self) -> Json:
+        """What comes with an order over the trade socket."""
+        stamp = int(time.time() * 1000) + self.offset_ms
+        return {"X-BAPI-TIMESTAMP": str(stamp), "X-BAPI-RECV-WINDOW": "5000"}
+
     @property
     def _base(self) -> str:
         return f"{self._simulator.url}/api.bybit.com"

@@ -124,6 +124,54 @@ async def test_private_frame_has_the_recorded_shape(
 
 
 @pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("ws_account_order_stop_market", {}),
+        ("ws_account_order_stop_limit", {"orderType": "Limit", "price": "50000"}),
+    ],
+)
+async def test_conditional_order_frame_has_the_recorded_shape(
+    name: str, changes: dict[str, str], simulator: Simulator
+) -> None:
+    stop = {**LINEAR, "side": "Sell", "orderType": "Market", "qty": "0.01", "triggerDirection": 2}
+    async with plain_bybit(simulator) as client, client.socket("/v5/private") as socket:
+        await socket.authenticate()
+        await socket.subscribe("order")
+        await client.post("/v5/order/create", **{**stop, **changes}, triggerPrice="60000")
+        sent = await socket.topic("order")
+
+    recorded = payload(name)
+    assert differences(recorded, sent, documented("ws_account_order")) == []
+    same = ("orderStatus", "stopOrderType", "triggerDirection", "triggerBy", "createType")
+    assert {f: sent["data"][0][f] for f in same} == {f: recorded["data"][0][f] for f in same}
+
+
+async def test_standing_stops_have_the_recorded_shape(simulator: Simulator) -> None:
+    async with plain_bybit(simulator) as client:
+        stops = {"takeProfit": "150000", "stopLoss": "60000", "tpslMode": "Full", "positionIdx": 0}
+        await client.post("/v5/position/trading-stop", **LINEAR, **stops)
+        sent = await client.get("/v5/order/realtime", **LINEAR, orderFilter="StopOrder")
+
+    recorded = payload("http_get_orders_realtime_tp_sl")
+    extra = documented("http_get_orders_realtime")
+    assert differences(recorded, sent, extra) == []
+    assert {row["stopOrderType"] for row in sent["result"]["list"]} == {"TakeProfit", "StopLoss"}
+
+
+async def test_deleveraging_has_the_recorded_shape(simulator: Simulator) -> None:
+    async with plain_bybit(simulator) as client, client.socket("/v5/private") as socket:
+        await socket.authenticate()
+        await socket.subscribe("execution")
+        simulator.world.deleverage("bybit-unified", "BTC/USDT:USDT", Decimal("0.01"))
+        sent = await socket.topic("execution")
+
+    recorded = payload("ws_account_execution_adl")
+    extra = documented("ws_account_execution")
+    assert differences(recorded, sent, extra) == []
+    assert (sent["data"][0]["execType"], sent["data"][0]["orderLinkId"]) == ("AdlTrade", "")
+
+
+@pytest.mark.parametrize(
     ("name", "topic", "kind"),
     [
         ("ws_ticker_linear", "tickers.BTCUSDT", "snapshot"),
@@ -158,7 +206,8 @@ async def test_order_reply_of_the_trade_socket_has_the_recorded_shape(simulator:
     order = {**LINEAR, "side": "Buy", "orderType": "Limit", "qty": "0.01", "price": "60000"}
     async with plain_bybit(simulator) as client, client.socket("/v5/trade") as socket:
         assert (await socket.authenticate())["retCode"] == 0
-        await socket.send({"op": "order.create", "reqId": "r-1", "header": {}, "args": [order]})
+        message = {"op": "order.create", "reqId": "r-1", "header": client.header()}
+        await socket.send({**message, "args": [order]})
         sent = await socket.receive()
 
     extra = frozenset({"retExtInfo", "header"})

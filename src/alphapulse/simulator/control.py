@@ -13,21 +13,27 @@ from typing import TypeVar
 
 import msgspec
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from alphapulse.domain.money import plain
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.instrument import MarketStatus
+from alphapulse.simulator.core.order import Order
+from alphapulse.simulator.core.position import PositionSide
+from alphapulse.simulator.core.profile import VenueProfile
 from alphapulse.simulator.core.refusal import Refused
 from alphapulse.simulator.drivers.conductor import Conductor
 from alphapulse.simulator.faults.menu import MENU
 from alphapulse.simulator.faults.script import FAULT, Entry, FaultScript
 from alphapulse.simulator.server import SimulatorServer
+from alphapulse.simulator.settings import Profile
 from alphapulse.simulator.world import World
 
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 Handler = Callable[[web.Request], Awaitable[object]]
+PROFILE: TypeAdapter[VenueProfile] = TypeAdapter(Profile)
+
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -43,10 +49,32 @@ class Transfer(_Body):
 
 
 class Trade(_Body):
-    """A market order by hand."""
+    """An order by hand; at the market without a limit."""
 
     symbol: str
     side: Side
+    quantity: Decimal
+    limit_price: Decimal | None = None
+    client_order_id: str | None = None
+
+
+class Cancel(_Body):
+    """``order_id`` is the core's number, as `Trade` answers it."""
+
+    symbol: str
+    order_id: int
+
+
+class Liquidation(_Body):
+    """``side`` is of a hedged account's position."""
+
+    symbol: str
+    side: PositionSide = PositionSide.BOTH
+
+
+class Deleveraging(Liquidation):
+    """How much of the position the venue takes."""
+
     quantity: Decimal
 
 
@@ -96,6 +124,9 @@ class ControlApi:
             _get(account, self._books),
             _post(f"{account}/deposit", self._deposit),
             _post(f"{account}/trade", self._trade),
+            _post(f"{account}/cancel", self._cancel),
+            _post(f"{account}/liquidate", self._liquidate),
+            _post(f"{account}/deleverage", self._deleverage),
             _post(f"{account}/permissions", self._permit),
             _post(f"{account}/revoke", self._revoke),
             _get(f"{venue}/prices", self._prices),
@@ -105,6 +136,8 @@ class ControlApi:
             _post(f"{venue}/price", self._price),
             _post(f"{venue}/funding", self._funding),
             _post(f"{venue}/clock", self._clock),
+            _get(f"{venue}/profile", self._profile),
+            _post(f"{venue}/profile", self._set_profile),
             _post("/_control/driver/pause", self._pause),
             _post("/_control/driver/resume", self._resume),
             _get("/_control/faults", self._faults),
@@ -139,8 +172,28 @@ class ControlApi:
     async def _trade(self, http: web.Request) -> object:
         body = await _body(http, Trade)
         label = http.match_info["label"]
-        order = self._world.trade(label, body.symbol, body.side, body.quantity)
-        return {"order_id": order.id, "state": order.state, "filled": order.filled_quantity}
+        order = self._world.trade(
+            label,
+            body.symbol,
+            body.side,
+            body.quantity,
+            limit_price=body.limit_price,
+            client_order_id=body.client_order_id,
+        )
+        return _order(order)
+
+    async def _cancel(self, http: web.Request) -> object:
+        body = await _body(http, Cancel)
+        return _order(self._world.cancel(http.match_info["label"], body.symbol, body.order_id))
+
+    async def _liquidate(self, http: web.Request) -> object:
+        body = await _body(http, Liquidation)
+        return _order(self._world.liquidate(http.match_info["label"], body.symbol, body.side))
+
+    async def _deleverage(self, http: web.Request) -> object:
+        body = await _body(http, Deleveraging)
+        label = http.match_info["label"]
+        return _order(self._world.deleverage(label, body.symbol, body.quantity, body.side))
 
     async def _permit(self, http: web.Request) -> object:
         body = await _body(http, PermissionChange)
@@ -181,6 +234,14 @@ class ControlApi:
         self._world.skew_clock(self._venue(http), body.offset_ms)
         return {}
 
+    async def _profile(self, http: web.Request) -> object:
+        return self._world.venues[self._venue(http)].profile
+
+    async def _set_profile(self, http: web.Request) -> object:
+        profile = PROFILE.validate_json(await http.read())
+        self._world.set_profile(self._venue(http), profile)
+        return profile
+
     async def _pause(self, http: web.Request) -> object:
         self._conductor.pause()
         return {}
@@ -215,6 +276,10 @@ class ControlApi:
         if name not in self._world.venues:
             raise KeyError(name)
         return name
+
+
+def _order(order: Order) -> object:
+    return {"order_id": order.id, "state": order.state, "filled": order.filled_quantity}
 
 
 def _get(path: str, handler: Handler) -> web.RouteDef:

@@ -13,6 +13,7 @@ from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, Instrument, MarketStatus
 from alphapulse.simulator.core.listing import linear_instruments, spot_instruments
 from alphapulse.simulator.core.order import OrderKind, OrderRequest
+from alphapulse.simulator.core.profile import ClientIds
 from alphapulse.simulator.history import History, PastClock, rest_open_orders
 from alphapulse.simulator.settings import (
     CandleReplaySettings,
@@ -39,7 +40,7 @@ def open_world(
     spot = (*spot_instruments(), *recorded)
     venues = {
         "binance": Venue("binance", spot, past),
-        "bybit": Venue("bybit", (*spot, *linear_instruments()), past),
+        "bybit": Venue("bybit", (*spot, *linear_instruments()), past, client_ids=ClientIds.FOREVER),
     }
     world = World(venues, {name: AuthClock(clock) for name in venues})
     for account in settings.accounts:
@@ -49,6 +50,8 @@ def open_world(
         history = History(tuple(venues.values()), positions, settings.seed)
         history.play(past, past.now_ms(), until_ms)
     past.arrive()
+    for name, profile in settings.profiles.items():
+        world.set_profile(name, profile)
     return world
 
 

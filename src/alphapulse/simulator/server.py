@@ -8,7 +8,7 @@ the doing of faults.
 import asyncio
 import random
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from aiohttp import web
@@ -39,14 +39,23 @@ class SimulatorServer:
     """Serves faces until stopped. Belongs to the loop it was started on.
 
     ``upheaval`` changes the world for those faults that do; ``seed`` fixes the tails of latencies.
+    ``late_s`` says how late a venue's next write arrives.
     """
 
     def __init__(
-        self, faces: Iterable[Face], script: FaultScript, upheaval: Upheaval, *, seed: int = 0
+        self,
+        faces: Iterable[Face],
+        script: FaultScript,
+        upheaval: Upheaval,
+        *,
+        late_s: Callable[[str], float],
+        seed: int = 0,
     ) -> None:
         self._faces = {host: face for face in faces for host in face.hosts}
         self._script = script
         self._upheaval = upheaval
+        self._late_s = late_s
+        self._under_way: set[asyncio.Task[Answer]] = set()
         self._random = random.Random(seed)
         self._stopped_venues: set[str] = set()
         self._venue_of: dict[asyncio.Transport, str] = {}
@@ -86,6 +95,8 @@ class SimulatorServer:
             self._reopening.cancel()
             with suppress(asyncio.CancelledError):
                 await self._reopening
+        for travelling in tuple(self._under_way):
+            travelling.cancel()
         for listener in self._listeners:
             listener.stop()
         for wire in tuple(self._wires):
@@ -128,6 +139,11 @@ class SimulatorServer:
     def stream_count(self) -> int:
         """Open WebSockets."""
         return len(self._wires)
+
+    @property
+    def late_requests(self) -> int:
+        """Requests that are under way and have not arrived."""
+        return len(self._under_way)
 
     def _accept(self) -> asyncio.BaseProtocol:
         for fault in self._script.on_connect(Occasion("", "", "", CONNECT)):
@@ -183,7 +199,7 @@ class SimulatorServer:
                 return await self._spoil(http, face, request, fault)
         if is_socket:
             return await self._converse(http, face, request, occasion)
-        answer = self._answer(face, request, occasion, trouble)
+        answer = await self._arrive(face, request, occasion, trouble)
         await self._delay(trouble, When.AFTER)
         for fault in trouble:
             if isinstance(fault, faults.Truncated):
@@ -191,6 +207,23 @@ class SimulatorServer:
             if _is_instead(fault, When.AFTER):
                 return await self._spoil(http, face, request, fault)
         return spoiling.response(answer)
+
+    async def _arrive(
+        self, face: Face, request: Request, occasion: Occasion, trouble: Trouble
+    ) -> Answer:
+        """Execute a request, a late one also when its client is gone by then."""
+        late_s = 0.0 if request.method == "GET" else self._late_s(face.venue)
+        if not late_s:
+            return self._answer(face, request, occasion, trouble)
+
+        async def travel() -> Answer:
+            await asyncio.sleep(late_s)
+            return self._answer(face, request, occasion, trouble)
+
+        travelling = asyncio.create_task(travel(), name="simulator-late-request")
+        self._under_way.add(travelling)
+        travelling.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(travelling)
 
     def _answer(self, face: Face, request: Request, occasion: Occasion, trouble: Trouble) -> Answer:
         """The request is executed here; what comes back may be bent."""

@@ -5,9 +5,27 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from alphapulse.simulator.core.profile import PROFILES, VenueProfile
 
 VenueName = Literal["binance", "bybit"]
+
+
+def _by_name(value: object) -> object:
+    return PROFILES.get(value, value) if isinstance(value, str) else value
+
+
+Profile = Annotated[VenueProfile, BeforeValidator(_by_name)]
+"""A venue's habits, or the name of some."""
 
 
 class _Frozen(BaseModel):
@@ -143,6 +161,8 @@ class SimulatorSettings(_Frozen):
     what was read from it once stays true at the next start."""
     enforce_limits: bool = True
     """Answer 429, 418 or 10006 to a client that is too fast."""
+    profiles: dict[VenueName, Profile] = Field(default_factory=dict)
+    """Habits of a venue that is less than honest or punctual: the name of one, or its fields."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,7 +1,7 @@
 """Simulator: the whole simulated exchange in one object, for demos, paper trading and tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
@@ -34,6 +34,8 @@ from alphapulse.simulator.upheaval import Upheaval
 from alphapulse.simulator.venues.binance.limits import RateLimits as BinanceLimits
 from alphapulse.simulator.venues.binance_spot.face import BinanceSpotFace
 from alphapulse.simulator.venues.binance_spot.limits import QUOTA as SPOT_QUOTA
+from alphapulse.simulator.venues.binance_usdm.face import BinanceUsdmFace
+from alphapulse.simulator.venues.binance_usdm.limits import QUOTA as USDM_QUOTA
 from alphapulse.simulator.venues.bybit.face import BybitFace
 from alphapulse.simulator.venues.bybit.limits import RateLimits as BybitLimits
 from alphapulse.simulator.world import Books, SimulatedAccount, World
@@ -52,7 +54,7 @@ class Simulator:
         server: SimulatorServer,
         conductor: Conductor,
         authority: LocalAuthority | None,
-        limits: Mapping[str, BinanceLimits | BybitLimits],
+        limits: Mapping[str, Sequence[BinanceLimits | BybitLimits]],
     ) -> None:
         self.world = world
         self.faults = faults
@@ -123,7 +125,7 @@ class Simulator:
 
     def refusals(self, venue: str) -> int:
         """Requests that a venue refused since the start because they came too fast."""
-        return self._limits[venue].refusals
+        return sum(limits.refusals for limits in self._limits[venue])
 
     def stop_venue(self, venue: str) -> None:
         """The venue is gone: connections are aborted, new ones cut without an answer."""
@@ -157,9 +159,9 @@ class Simulator:
         virtual = _virtual_clock(settings, driver)
         world = open_world(settings, clock, virtual or RealMarketClock(clock), recorded)
         script = FaultScript(settings.seed, faults)
-        binance, bybit = _faces(world, settings)
+        binance, futures, bybit = _faces(world, settings)
         upheaval = Upheaval(world, script)
-        server = SimulatorServer((binance, bybit), script, upheaval, seed=settings.seed)
+        server = SimulatorServer((binance, futures, bybit), script, upheaval, seed=settings.seed)
         conductor = Conductor(
             tuple(world.venues.values()),
             driver,
@@ -177,10 +179,12 @@ class Simulator:
         server.add_routes(ControlApi(world, script, server, conductor).routes)
         authority = None
         if settings.tls_port is not None:
-            authority = LocalAuthority.create(binance.hosts | bybit.hosts, clock.now())
-        limits: dict[str, BinanceLimits | BybitLimits] = {
-            "binance": binance.limits,
-            "bybit": bybit.limits,
+            authority = LocalAuthority.create(
+                binance.hosts | futures.hosts | bybit.hosts, clock.now()
+            )
+        limits: dict[str, Sequence[BinanceLimits | BybitLimits]] = {
+            "binance": (binance.limits, futures.limits),
+            "bybit": (bybit.limits,),
         }
         return cls(world, script, server, conductor, authority, limits)
 
@@ -219,11 +223,16 @@ def _virtual_clock(settings: SimulatorSettings, driver: Driver) -> VirtualMarket
     return None if is_live else VirtualMarketClock(driver.start_ms)
 
 
-def _faces(world: World, settings: SimulatorSettings) -> tuple[BinanceSpotFace, BybitFace]:
+def _faces(
+    world: World, settings: SimulatorSettings
+) -> tuple[BinanceSpotFace, BinanceUsdmFace, BybitFace]:
     venues, clocks, is_strict = world.venues, world.auth_clocks, settings.enforce_limits
     return (
         BinanceSpotFace(
             venues["binance"], clocks["binance"], BinanceLimits(SPOT_QUOTA, is_enforced=is_strict)
+        ),
+        BinanceUsdmFace(
+            venues["binance"], clocks["binance"], BinanceLimits(USDM_QUOTA, is_enforced=is_strict)
         ),
         BybitFace(venues["bybit"], clocks["bybit"], BybitLimits(is_enforced=is_strict)),
     )

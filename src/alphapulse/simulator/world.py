@@ -3,6 +3,7 @@
 What a test or a person does to the market from outside, and what is exactly true in it.
 """
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +17,7 @@ from alphapulse.simulator.core.instrument import Category, MarketStatus
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest
 from alphapulse.simulator.core.position import Position, PositionSide
+from alphapulse.simulator.core.profile import VenueProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,16 @@ class PriceBook:
 
 
 @dataclass(frozen=True, slots=True)
+class FuturesBooks:
+    """What an account has in its futures wallet."""
+
+    balances: dict[str, AssetBook]
+    positions: tuple[PositionBook, ...]
+    open_orders: int
+    fills: int
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """Exactly what one account has, to recompute a portfolio from. Keys: asset, unified symbol."""
 
@@ -74,8 +86,8 @@ class Books:
     open_orders: int
     fills: int
     prices: dict[str, PriceBook]
-    futures_balances: dict[str, AssetBook] = field(default_factory=dict)
-    """Of the futures wallet; empty on a unified account."""
+    futures: FuturesBooks | None = None
+    """What is kept apart from the rest; ``None`` on a unified account, where nothing is."""
 
 
 class World:
@@ -90,6 +102,7 @@ class World:
         self.venues = venues
         self.auth_clocks = auth_clocks
         self._accounts: dict[str, SimulatedAccount] = {}
+        self._random = random.Random(0)
         self.orders_seen = 0
         """Orders that a venue acknowledged since `open_doors`."""
 
@@ -124,15 +137,18 @@ class World:
         simulated = self._accounts[label]
         venue = self.venues[simulated.venue]
         account = venue.accounts[label]
+        # Of an account with two wallets the futures are told apart.
+        is_split = account.futures_wallet is not None
+        futures = _futures(venue, account) if is_split else None
         return Books(
             venue=venue.name,
             account=label,
             balances=_balances(account.wallet),
-            positions=tuple(_position(venue, account, p) for p in account.positions.values()),
-            open_orders=len(account.open_orders),
-            fills=len(account.fills),
+            positions=() if is_split else _positions(venue, account),
+            open_orders=len(account.open_orders) - (futures.open_orders if futures else 0),
+            fills=len(account.fills) - (futures.fills if futures else 0),
             prices=self.prices(venue.name),
-            futures_balances=_balances(account.futures_wallet) if account.futures_wallet else {},
+            futures=futures,
         )
 
     def prices(self, venue: str) -> dict[str, PriceBook]:
@@ -148,11 +164,61 @@ class World:
         venue, account = self._account(label)
         venue.deposit(account, asset, amount)
 
-    def trade(self, label: str, symbol: str, side: Side, quantity: Decimal) -> Order:
-        """A market order by hand, from another client of the same account."""
+    def trade(
+        self,
+        label: str,
+        symbol: str,
+        side: Side,
+        quantity: Decimal,
+        *,
+        limit_price: Decimal | None = None,
+        client_order_id: str | None = None,
+    ) -> Order:
+        """An order by hand, from another client of the same account; at the market without a
+        limit."""
         venue, account = self._account(label)
-        request = OrderRequest(side=side, kind=OrderKind.MARKET, quantity=quantity)
+        request = OrderRequest(
+            side=side,
+            kind=OrderKind.MARKET if limit_price is None else OrderKind.LIMIT,
+            quantity=quantity,
+            limit_price=limit_price,
+            client_order_id=client_order_id,
+        )
         return venue.place(account, self.market(venue.name, symbol), request)
+
+    def cancel(self, label: str, symbol: str, order_id: int) -> Order:
+        """Cancel an order by hand, from another client of the same account."""
+        venue, account = self._account(label)
+        order = venue.order(account, self.market(venue.name, symbol), order_id=order_id)
+        return venue.cancel(account, order)
+
+    def liquidate(self, label: str, symbol: str, side: PositionSide = PositionSide.BOTH) -> Order:
+        """Close a position as if its margin were used up."""
+        venue, account = self._account(label)
+        return venue.liquidate(account, self._held(label, symbol, side))
+
+    def deleverage(
+        self,
+        label: str,
+        symbol: str,
+        quantity: Decimal,
+        side: PositionSide = PositionSide.BOTH,
+    ) -> Order:
+        """Close a part of a position at the mark price, as for somebody who went bankrupt."""
+        venue, account = self._account(label)
+        return venue.deleverage(account, self._held(label, symbol, side), quantity)
+
+    def set_profile(self, venue: str, profile: VenueProfile) -> None:
+        """Change a venue's habits from now on."""
+        self.venues[venue].profile = profile
+        self.auth_clocks[venue].checks_windows = profile.checks_window
+
+    def late_s(self, venue: str) -> float:
+        """How late the next request that changes something arrives, in seconds."""
+        profile = self.venues[venue].profile
+        if not profile.late_s or self._random.random() >= profile.late_share:
+            return 0.0
+        return self._random.uniform(0, profile.late_s)
 
     def set_price(self, venue: str, symbol: str, price: Decimal) -> None:
         """Move one market; a running driver moves it back."""
@@ -196,9 +262,31 @@ class World:
         key.can_withdraw = key.can_withdraw if withdraw is None else withdraw
         key.is_ip_refused = key.is_ip_refused if ip_refused is None else ip_refused
 
+    def _held(self, label: str, symbol: str, side: PositionSide) -> Position:
+        venue, account = self._account(label)
+        position = account.position(self.market(venue.name, symbol).instrument.name, side)
+        if position is None:
+            raise KeyError(f"{label} holds no {symbol}")
+        return position
+
     def _account(self, label: str) -> tuple[Venue, Account]:
         venue = self.venues[self._accounts[label].venue]
         return venue, venue.accounts[label]
+
+
+def _futures(venue: Venue, account: Account) -> FuturesBooks:
+    opened = [o for o in account.open_orders.values() if o.instrument.category is Category.LINEAR]
+    fills = [f for f in account.fills if f.instrument.category is Category.LINEAR]
+    return FuturesBooks(
+        balances=_balances(account.wallet_of(Category.LINEAR)),
+        positions=_positions(venue, account),
+        open_orders=len(opened),
+        fills=len(fills),
+    )
+
+
+def _positions(venue: Venue, account: Account) -> tuple[PositionBook, ...]:
+    return tuple(_position(venue, account, position) for position in account.positions.values())
 
 
 def _balances(wallet: Wallet) -> dict[str, AssetBook]:

@@ -51,6 +51,8 @@ class AuthClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.skew_ms = 0
+        self.checks_windows = True
+        """Off: the venue takes a signed request whenever it comes."""
 
     def now_ms(self) -> int:
         return milliseconds(self._clock.now()) + self.skew_ms

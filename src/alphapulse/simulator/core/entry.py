@@ -17,7 +17,13 @@ from alphapulse.simulator.core.trigger import Trigger, TriggerRequest, trigger_o
 class Entry:
     """The venue's front desk: checks requests, and numbers the orders."""
 
-    def __init__(self, profile: Callable[[], VenueProfile], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        client_ids: ClientIds,
+        profile: Callable[[], VenueProfile],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._client_ids = client_ids
         self._profile = profile
         self._now_ms = now_ms
         self.next_order_id = 1_000_001
@@ -62,6 +68,7 @@ class Entry:
             reduce_only=request.reduce_only,
             position_side=request.position_side,
             close_position=request.close_position,
+            close_on_trigger=request.close_on_trigger,
             expires_ms=request.expires_ms,
             trigger=_trigger(market, request),
             state=OrderState.UNTRIGGERED if request.trigger else OrderState.NEW,
@@ -79,7 +86,7 @@ class Entry:
     def _is_taken(self, account: Account, name: str) -> bool:
         profile = self._profile()
         used_ms = account.client_ids.get(name)
-        match profile.client_ids:
+        match profile.client_ids or self._client_ids:
             case ClientIds.OPEN:
                 known = account.orders_by_client_id.get(name)
                 return known is not None and known.state.is_open
@@ -123,7 +130,7 @@ def check_trigger(market: Market, order: OrderRequest | Order, request: TriggerR
     now_ticks = market.ticks_by(request.by)
     trigger = trigger_of(request, market.instrument, order.side, now_ticks)
     if trigger.trail is None and now_ticks and trigger.is_reached(now_ticks):
-        raise Refused(RefusalReason.WOULD_TRIGGER)
+        raise Refused(RefusalReason.WOULD_TRIGGER, trigger.crossing)
     return trigger
 
 

@@ -36,7 +36,7 @@ from alphapulse.simulator.core.maker import LiquidityMaker, MakerSettings
 from alphapulse.simulator.core.market import Bar, Market
 from alphapulse.simulator.core.order import Order, OrderRequest
 from alphapulse.simulator.core.position import Position
-from alphapulse.simulator.core.profile import VenueProfile
+from alphapulse.simulator.core.profile import ClientIds, VenueProfile
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
 from alphapulse.simulator.core.settlement import Settlement
 from alphapulse.simulator.core.sight import Sight, find
@@ -74,11 +74,11 @@ class Venue:
         clock: MarketClock,
         *,
         maker: MakerSettings | None = None,
-        profile: VenueProfile | None = None,
+        client_ids: ClientIds = ClientIds.OPEN,
     ) -> None:
         self.name = name
         self.clock = clock
-        self.profile = profile or VenueProfile()
+        self.profile = VenueProfile()
         self.sight = Sight(lambda: self.profile, clock.now_ms, name)
         """For every question of a customer about his orders."""
         self.usd_per_usdt = Decimal(1)
@@ -98,7 +98,7 @@ class Venue:
         self._feed.subscribe(self.ledger.hear)
         self._teller = Teller(self._feed, clock.now_ms)
         settlement = Settlement(self.fees, self.convert)
-        self._entry = Entry(lambda: self.profile, clock.now_ms)
+        self._entry = Entry(client_ids, lambda: self.profile, clock.now_ms)
         self._desk = OrderDesk(
             self._accounts,
             self._entry,

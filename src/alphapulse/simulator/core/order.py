@@ -78,6 +78,9 @@ class OrderRequest:
     trigger: TriggerRequest | None = None
     close_position: bool = False
     """With a trigger: all of the position that there is then."""
+    close_on_trigger: bool = False
+    """Bybit's wish that other orders make room for it; closing needs none here, so it is kept
+    only to be told again."""
     expires_ms: int = 0
     """End of a GTD order, on the market's clock."""
 
@@ -151,6 +154,7 @@ class Order:
     """Quote currency a market order by quote quantity may use."""
     reduce_only: bool = False
     close_position: bool = False
+    close_on_trigger: bool = False
     expires_ms: int = 0
     origin: Origin = Origin.CLIENT
     trigger: Trigger | None = None

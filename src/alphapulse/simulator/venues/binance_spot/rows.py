@@ -21,7 +21,6 @@ _TIMES_IN_FORCE = {
     TimeInForce.GTC: "GTC",
     TimeInForce.IOC: "IOC",
     TimeInForce.FOK: "FOK",
-    TimeInForce.GTD: "GTC",
     TimeInForce.POST_ONLY: "GTC",
 }
 

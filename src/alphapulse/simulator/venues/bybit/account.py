@@ -10,15 +10,14 @@ from alphapulse.simulator.core.events import CoreEvent, FundingCharged
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, Instrument
 from alphapulse.simulator.core.order import Fill
-from alphapulse.simulator.core.refusal import Refused
 from alphapulse.simulator.venues.bybit import codes
 from alphapulse.simulator.venues.bybit.call import Caller, Private
-from alphapulse.simulator.venues.bybit.codes import BybitError, error_of
+from alphapulse.simulator.venues.bybit.codes import BybitError
 from alphapulse.simulator.venues.bybit.holdings import position_row, wallet_row
 from alphapulse.simulator.venues.bybit.ids import event_id, order_id_of
 from alphapulse.simulator.venues.bybit.market import MarketRoutes
 from alphapulse.simulator.venues.bybit.params import Keyed, Params, page
-from alphapulse.simulator.venues.bybit.rows import Row, execution_row
+from alphapulse.simulator.venues.bybit.rows import EXECUTED_BY, Row, execution_row
 
 WINDOW_MS = 7 * DAY_MS
 
@@ -72,7 +71,7 @@ class AccountRoutes:
 
     def _info(self, params: Params, caller: Caller) -> Row:
         return {
-            "marginMode": "REGULAR_MARGIN",
+            "marginMode": "ISOLATED_MARGIN" if caller.account.isolated else "REGULAR_MARGIN",
             "updatedTime": str(caller.key.created_ms),
             "unifiedMarginStatus": 6,
             "dcpStatus": "OFF",
@@ -191,8 +190,8 @@ class AccountRoutes:
         start, end = window(params, self._venue.clock.now_ms())
         kind = params.optional("execType")
         found: list[Keyed[Fill | FundingCharged]] = []
-        if category is not None and kind in {None, "Trade"}:
-            found += _fills(params, caller.account, category)
+        if category is not None:
+            found += _fills(params, self._venue.sight.fills(caller.account), category)
         if category is Category.LINEAR and kind in {None, "Funding"}:
             found += self._charges(params, caller)
         inside = [keyed for keyed in found if start <= keyed[0][0] <= end]
@@ -220,38 +219,20 @@ class AccountRoutes:
         ]
 
 
-class LeverageRoutes:
-    """The one setting of a contract that can be changed."""
-
-    def __init__(self, venue: Venue, market: MarketRoutes) -> None:
-        self._venue = venue
-        self._market = market
-        self.routes: dict[str, Private] = {"/v5/position/set-leverage": self._set}
-
-    def _set(self, params: Params, caller: Caller) -> Row:
-        market = self._market.market(params.category(), params.text("symbol"))
-        buy, sell = params.decimal("buyLeverage"), params.decimal("sellLeverage")
-        if buy is None or buy != sell:
-            raise BybitError(codes.PARAMS, "buy leverage not equal sell leverage")
-        try:
-            self._venue.set_leverage(caller.account, market.instrument, buy)
-        except Refused as refused:
-            raise error_of(refused, Category.LINEAR) from refused
-        return {}
-
-
 def _fills(
-    params: Params, account: Account, category: Category
+    params: Params, fills: list[Fill], category: Category
 ) -> list[Keyed[Fill | FundingCharged]]:
     return [
         ((fill.at_ms, number), fill)
-        for number, fill in enumerate(account.fills)
+        for number, fill in enumerate(fills)
         if fill.instrument.category is category and _is_wanted(fill, params)
     ]
 
 
 def _is_wanted(fill: Fill, params: Params) -> bool:
     name, link = params.optional("symbol"), params.optional("orderLinkId")
+    if params.optional("execType") not in {None, EXECUTED_BY[fill.origin]}:
+        return False
     if name is not None and fill.instrument.name != name:
         return False
     if link is not None and fill.client_order_id != link:

@@ -5,13 +5,14 @@ from alphapulse.simulator.core.clock import AuthClock
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.venues.bybit import codes
-from alphapulse.simulator.venues.bybit.account import AccountRoutes, LeverageRoutes
+from alphapulse.simulator.venues.bybit.account import AccountRoutes
 from alphapulse.simulator.venues.bybit.auth import Authenticator
 from alphapulse.simulator.venues.bybit.call import Caller, answer
 from alphapulse.simulator.venues.bybit.codes import BybitError
 from alphapulse.simulator.venues.bybit.limits import RateLimits
 from alphapulse.simulator.venues.bybit.market import MarketRoutes
 from alphapulse.simulator.venues.bybit.params import Params
+from alphapulse.simulator.venues.bybit.position_routes import PositionRoutes
 from alphapulse.simulator.venues.bybit.private_stream import (
     PERMISSION_DENIED,
     PrivateSession,
@@ -40,7 +41,7 @@ class BybitFace:
         trading = TradingRoutes(venue)
         self._public = market.routes
         self._reads = AccountRoutes(venue, market).routes | trading.reads
-        self._writes = LeverageRoutes(venue, market).routes | trading.writes
+        self._writes = PositionRoutes(venue, market).routes | trading.writes
         self._feeds = {
             "spot": PublicFeed(venue, Category.SPOT),
             "linear": PublicFeed(venue, Category.LINEAR),

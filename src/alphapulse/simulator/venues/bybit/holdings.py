@@ -8,6 +8,7 @@ from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Instrument
 from alphapulse.simulator.core.margin import MarginReport
 from alphapulse.simulator.core.position import Position
+from alphapulse.simulator.venues.bybit.conditional import standing_stops
 from alphapulse.simulator.venues.bybit.rows import Row
 
 ZERO = Decimal(0)
@@ -116,7 +117,7 @@ def position_row(venue: Venue, account: Account, instrument: Instrument) -> Row:
         "riskId": 1,
         "riskLimitValue": "2000000",
         "symbol": instrument.name,
-        "tradeMode": 0,
+        "tradeMode": int(instrument.name in account.isolated),
         "positionStatus": "Normal",
         "autoAddMargin": 0,
         "adlRankIndicator": 2 if position else 0,
@@ -125,9 +126,7 @@ def position_row(venue: Venue, account: Account, instrument: Instrument) -> Row:
         "markPrice": plain(mark),
         "bustPrice": "",
         "tpslMode": "Full",
-        "takeProfit": "",
-        "stopLoss": "",
-        "trailingStop": "0",
+        **_stops(account, instrument),
         "cumRealisedPnl": "0",
         "seq": venue.clock.now_ms(),
         "isReduceOnly": False,
@@ -136,6 +135,19 @@ def position_row(venue: Venue, account: Account, instrument: Instrument) -> Row:
         "sessionAvgPrice": "",
     }
     return row | (_flat() if position is None else _open(venue, account, position, leverage, mark))
+
+
+def _stops(account: Account, instrument: Instrument) -> Row:
+    """What protects the whole position."""
+    standing = standing_stops(account, instrument)
+    prices = {kind: plain(order.stop_price) for kind, order in standing.items()}
+    trail = standing["TrailingStop"].trigger if "TrailingStop" in standing else None
+    distance = trail.trail.distance if trail is not None and trail.trail is not None else ZERO
+    return {
+        "takeProfit": prices.get("TakeProfit", ""),
+        "stopLoss": prices.get("StopLoss", ""),
+        "trailingStop": plain(distance),
+    }
 
 
 def _flat() -> Row:

@@ -2,11 +2,13 @@
 
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from alphapulse.simulator.core.desk import FORCED_IDS
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.order import Fill, Order
 
 # Spot orders have long decimal numbers, contracts have UUIDs; both hold the core's number.
 _SPOT_BASE = 1_900_000_000_000_000_000
+_INVENTED = ("sim-", *FORCED_IDS.values())
 _LINEAR_BASE = 0x5105_0000_0000_4000_8000_0000_0000_0000
 
 
@@ -33,7 +35,8 @@ def order_number(text: str) -> int | None:
 
 def link_id(client_order_id: str, number: int) -> str:
     """The client's id; empty where the core had to invent one, because Bybit invents none."""
-    return "" if client_order_id == f"sim-{number}" else client_order_id
+    is_invented = client_order_id in {f"{prefix}{number}" for prefix in _INVENTED}
+    return "" if is_invented else client_order_id
 
 
 def execution_id(fill: Fill) -> str:

@@ -1,5 +1,6 @@
 """Bybit's private stream and its trade socket: both start with a signed greeting."""
 
+from typing import TypeGuard
 from uuid import uuid4
 
 import msgspec
@@ -9,6 +10,7 @@ from alphapulse.simulator.core.events import (
     BalancesChanged,
     CoreEvent,
     FundingCharged,
+    Happening,
     OrderChanged,
     PositionChanged,
 )
@@ -141,7 +143,9 @@ class PrivateSession(AuthenticatedSession):
             mark = self._venue.mark_price(event.order.instrument)
             row = stream_execution_row(event.fill, event.order, mark)
             self._send("execution", category, row)
-        self._send("order", category, stream_order_row(event.order))
+        has_triggered = event.happening is Happening.TRIGGERED
+        row = stream_order_row(event.order, has_triggered=has_triggered)
+        self._send("order", category, row)
 
     def _send(self, topic: str, category: Category | None, row: Row) -> None:
         """Under the name the client chose: for all categories, or for this one."""
@@ -207,12 +211,18 @@ class TradeSession(AuthenticatedSession):
     def _order(self, op: str, message: Row) -> None:
         handler = self._handlers.get(f"/v5/{op.replace('.', '/')}")
         args = message.get("args")
-        if handler is None or not isinstance(args, list) or not isinstance(args[0], dict):
+        if handler is None or not isinstance(args, list) or not args or not _is_object(args[0]):
             raise BybitError(codes.ROUTE, "Route not found.")
+        header = message.get("header")
+        self._authenticator.check_header(header if _is_object(header) else {})
         caller = self.caller()
         if not caller.key.can_trade:
             raise BybitError(codes.PERMISSION, PERMISSION_DENIED)
         self.answer(message, 0, "OK", handler(Params(args[0]), caller))
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(value, dict)
 
 
 PERMISSION_DENIED = "Permission denied, please check your API key permissions."

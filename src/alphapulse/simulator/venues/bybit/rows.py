@@ -9,8 +9,21 @@ from decimal import Decimal
 from alphapulse.domain.money import EXACT, plain
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.instrument import Category, amount_of
-from alphapulse.simulator.core.order import Fill, Order, OrderKind, OrderState, TimeInForce
+from alphapulse.simulator.core.order import (
+    Fill,
+    Order,
+    OrderKind,
+    OrderState,
+    Origin,
+    TimeInForce,
+)
+from alphapulse.simulator.core.refusal import RefusalReason
 from alphapulse.simulator.venues.bybit import ids
+from alphapulse.simulator.venues.bybit.conditional import (
+    stop_kind,
+    trigger_fields,
+    was_never_triggered,
+)
 
 Row = dict[str, object]
 
@@ -23,6 +36,7 @@ TIMES_IN_FORCE = {
     TimeInForce.POST_ONLY: "PostOnly",
 }
 STATUSES = {
+    OrderState.UNTRIGGERED: "Untriggered",
     OrderState.NEW: "New",
     OrderState.PARTIALLY_FILLED: "PartiallyFilled",
     OrderState.FILLED: "Filled",
@@ -32,8 +46,26 @@ STATUSES = {
 }
 
 
+_CREATED_BY = {
+    Origin.CLIENT: "CreateByUser",
+    Origin.LIQUIDATION: "CreateByLiq",
+    Origin.ADL: "CreateByAdl_PassThrough",
+}
+EXECUTED_BY = {Origin.CLIENT: "Trade", Origin.LIQUIDATION: "BustTrade", Origin.ADL: "AdlTrade"}
+
+_REJECTS = {
+    "": "EC_NoError",
+    RefusalReason.WOULD_MATCH: "EC_PostOnlyWillTakeLiquidity",
+    RefusalReason.INSUFFICIENT_BALANCE: "EC_NoEnoughBalance",
+    RefusalReason.INSUFFICIENT_MARGIN: "EC_NoEnoughBalance",
+}
+
+
 def status(order: Order) -> str:
-    """Spot has a name of its own for an order that ended in the middle."""
+    """Spot has a name of its own for an order that ended in the middle, and both have one for a
+    trigger that ended before its price came."""
+    if was_never_triggered(order):
+        return "Deactivated"
     is_ended = order.state in {OrderState.CANCELED, OrderState.EXPIRED}
     if is_ended and order.filled_lots and order.instrument.category is Category.SPOT:
         return "PartiallyFilledCanceled"
@@ -83,7 +115,7 @@ def order_row(order: Order) -> Row:
         "positionIdx": 0,
         "orderStatus": status(order),
         "cancelType": _cancel_type(order),
-        "rejectReason": order.reject_reason or "EC_NoError",
+        "rejectReason": _reject_reason(order),
         "avgPrice": plain(order.average_price) if order.filled_lots else "",
         "leavesQty": plain(leaves),
         "leavesValue": plain(EXACT.multiply(leaves, order.limit_price)),
@@ -93,19 +125,17 @@ def order_row(order: Order) -> Row:
         "cumFeeDetail": {asset: plain(fee) for asset, fee in fees.items()},
         "timeInForce": TIMES_IN_FORCE[order.time_in_force],
         "orderType": KINDS[order.kind],
-        "stopOrderType": "",
+        "stopOrderType": stop_kind(order),
         "orderIv": "",
         "marketUnit": _market_unit(order),
-        "triggerPrice": "0",
         "takeProfit": "0",
         "stopLoss": "0",
         "tpTriggerBy": "",
         "slTriggerBy": "",
-        "triggerDirection": 0,
-        "triggerBy": "",
+        **trigger_fields(order),
         "lastPriceOnCreated": "",
-        "reduceOnly": order.reduce_only,
-        "closeOnTrigger": False,
+        "reduceOnly": order.reduce_only or order.close_position,
+        "closeOnTrigger": order.close_on_trigger or order.close_position,
         "smpType": "None",
         "smpGroup": 0,
         "smpOrderId": "",
@@ -116,8 +146,25 @@ def order_row(order: Order) -> Row:
         "updatedTime": str(order.updated_ms),
     }
     if order.instrument.category is Category.LINEAR:
-        row |= {"tpslMode": "", "createType": "CreateByUser"}
+        row |= {"tpslMode": _tpsl_mode(order), "createType": _create_type(order)}
     return row
+
+
+def _tpsl_mode(order: Order) -> str:
+    if order.trigger is None or not order.trigger.ends_with_position:
+        return ""
+    return "Full" if order.close_position else "Partial"
+
+
+def _create_type(order: Order) -> str:
+    if order.trigger is not None and order.trigger.ends_with_position:
+        return f"CreateBy{stop_kind(order)}"
+    return _CREATED_BY[order.origin]
+
+
+def _reject_reason(order: Order) -> str:
+    reason = order.reject_reason
+    return reason if reason.startswith("EC_") else _REJECTS.get(reason, "EC_Others")
 
 
 def _market_unit(order: Order) -> str:
@@ -126,10 +173,12 @@ def _market_unit(order: Order) -> str:
     return "quoteCoin" if is_by_quote(order) else "baseCoin"
 
 
-def stream_order_row(order: Order) -> Row:
-    """As the private stream tells it."""
+def stream_order_row(order: Order, *, has_triggered: bool = False) -> Row:
+    """As the private stream tells it; an order whose price has just come says so."""
     asset = next(iter(fees_of(order)), order.instrument.settle or order.instrument.quote)
+    told = {"orderStatus": "Triggered"} if has_triggered else {}
     return order_row(order) | {
+        **told,
         "category": str(order.instrument.category),
         "feeCurrency": asset,
     }
@@ -147,12 +196,12 @@ def execution_row(fill: Fill, order: Order | None, mark_price: Decimal) -> Row:
         "orderQty": plain(_quantity(order) if order else fill.quantity),
         "leavesQty": plain(_left_after(fill, order)),
         "orderType": KINDS[order.kind] if order else "UNKNOWN",
-        "stopOrderType": "UNKNOWN",
+        "stopOrderType": (stop_kind(order) if order else "") or "UNKNOWN",
         "execFee": plain(fill.fee),
         "execId": ids.execution_id(fill),
         "execPrice": plain(fill.price),
         "execQty": plain(fill.quantity),
-        "execType": "Trade",
+        "execType": EXECUTED_BY[fill.origin],
         "execValue": plain(fill.notional),
         "execTime": str(fill.at_ms),
         "feeCurrency": fill.fee_asset,
@@ -168,7 +217,8 @@ def execution_row(fill: Fill, order: Order | None, mark_price: Decimal) -> Row:
         "seq": fill.trade_id,
     }
     if instrument.category is Category.LINEAR:
-        row |= {"createType": "CreateByUser", "execPnl": plain(amount_of(fill.realized_atoms))}
+        created = _create_type(order) if order else _CREATED_BY[fill.origin]
+        row |= {"createType": created, "execPnl": plain(amount_of(fill.realized_atoms))}
     return row
 
 

@@ -1,6 +1,7 @@
 """Orders of Bybit: place, amend, cancel and ask for them, over REST and the trade socket."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from decimal import Decimal
 
 from alphapulse.domain.order import Side
@@ -10,10 +11,17 @@ from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest, TimeInForce
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
+from alphapulse.simulator.core.trigger import TriggerRequest
 from alphapulse.simulator.venues.bybit import codes, ids
 from alphapulse.simulator.venues.bybit.account import window
 from alphapulse.simulator.venues.bybit.call import Caller, Private
 from alphapulse.simulator.venues.bybit.codes import BybitError, error_of
+from alphapulse.simulator.venues.bybit.conditional import (
+    order_filter,
+    stop_kind,
+    trigger_by,
+    trigger_request,
+)
 from alphapulse.simulator.venues.bybit.params import Params, page
 from alphapulse.simulator.venues.bybit.rows import (
     KINDS,
@@ -31,8 +39,8 @@ TIME_IN_FORCE_OF = {text: time for time, text in TIMES_IN_FORCE.items()}
 LINK_ID_MAX = 36
 CLOSED_SHOWN = 500
 
-# What the core does not do; taking such an order for a plain one would be worse than a refusal.
-UNSUPPORTED = ("triggerPrice", "takeProfit", "stopLoss", "trailingStop")
+# Stops are set on positions here; dropping them silently would be worse than a refusal.
+UNSUPPORTED = ("takeProfit", "stopLoss", "trailingStop")
 
 
 class TradingRoutes:
@@ -76,6 +84,7 @@ class TradingRoutes:
     def amend(self, params: Params, caller: Caller) -> Row:
         """Change price or quantity of an open order."""
         category = self._category(params)
+        _refuse_unsupported(params)
         try:
             order = self._find(params, caller.account, category)
             self._venue.amend(
@@ -83,6 +92,7 @@ class TradingRoutes:
                 order,
                 quantity=params.decimal("qty"),
                 limit_price=params.decimal("price"),
+                trigger=_changed_trigger(params, order),
             )
         except Refused as refused:
             raise error_of(refused, category) from refused
@@ -100,9 +110,14 @@ class TradingRoutes:
 
     def _cancel_all(self, params: Params, caller: Caller) -> Row:
         category = self._category(params)
-        orders = _chosen(params, caller.account.open_orders.values(), category)
+        scope = ("symbol", "baseCoin", "settleCoin")
+        if category is Category.LINEAR and not any(params.optional(name) for name in scope):
+            raise BybitError(codes.PARAMS, "params error: symbol or settleCoin is required")
+        orders = _chosen(params, list(caller.account.open_orders.values()), category)
         for order in orders:
-            self._venue.cancel(caller.account, order)
+            # One cancel may end others: what protects a position that is gone.
+            if order.state.is_open:
+                self._venue.cancel(caller.account, order)
         return {"list": [_receipt(order) for order in orders], "success": "1"}
 
     def _category(self, params: Params) -> Category:
@@ -129,19 +144,30 @@ class TradingRoutes:
             raise BybitError(
                 codes.PARAMS, "Missing some parameters that must be filled in, symbol or settleCoin"
             )
-        is_one = params.optional("orderId") or params.optional("orderLinkId")
-        recent = list(account.final_orders)[-CLOSED_SHOWN:]
-        if is_one:
-            orders = [*account.open_orders.values(), *recent]
-        elif params.optional("openOnly") == "1":
-            orders = recent
+        sight = self._venue.sight
+        if _is_one(params):
+            return _listing(params, self._one(params, account, category))
+        if params.optional("openOnly") == "1":
+            orders = sight.final_orders(account)[-CLOSED_SHOWN:]
         else:
-            orders = list(account.open_orders.values())
+            orders = sight.open_orders(account)
         return _listing(params, _chosen(params, orders, category))
+
+    def _one(self, params: Params, account: Account, category: Category | None) -> list[Order]:
+        """The order of an id, open or among those that closed lately."""
+        recent = list(account.final_orders)[-CLOSED_SHOWN:]
+        found = _chosen(params, [*account.open_orders.values(), *recent], category)
+        seen: list[Order] = []
+        for order in found:
+            market = self._venue.markets[order.instrument.key]
+            with suppress(Refused):  # An empty list is how this venue says that there is none.
+                seen.append(self._venue.sight.order(account, market, order_id=order.id))
+        return seen
 
     def _history(self, params: Params, caller: Caller) -> Row:
         start, end = window(params, self._venue.clock.now_ms())
-        orders = _chosen(params, caller.account.final_orders, params.category())
+        final = self._venue.sight.final_orders(caller.account)
+        orders = _chosen(params, final, params.category())
         return _listing(params, [order for order in orders if start <= order.created_ms <= end])
 
 
@@ -164,6 +190,8 @@ def _chosen(params: Params, orders: Iterable[Order], category: Category | None) 
         "orderId": ids.order_id,
         "orderLinkId": lambda order: order.client_order_id,
         "orderStatus": status,
+        "orderFilter": order_filter,
+        "stopOrderType": stop_kind,
     }
     given = [(read, params.optional(name)) for name, read in wanted.items()]
     filters = [(read, value) for read, value in given if value is not None]
@@ -176,15 +204,16 @@ def _chosen(params: Params, orders: Iterable[Order], category: Category | None) 
 
 
 def _order_request(params: Params, category: Category) -> OrderRequest:
-    for name in UNSUPPORTED:
-        if params.optional(name) not in {None, "0"}:
-            raise BybitError(codes.PARAMS, f"params error: {name} is not simulated")
+    _refuse_unsupported(params)
+    if params.optional("positionIdx") not in {None, "0"}:
+        raise BybitError(codes.PARAMS, "position idx not match position mode")
     link = params.optional("orderLinkId")
     if link is not None and len(link) > LINK_ID_MAX:
         raise BybitError(codes.PARAMS, "params error: OrderLinkId length exceed 36")
     kind = params.choice("orderType", KIND_OF)
     side = params.choice("side", SIDE_OF)
-    quantity = _positive(params, "qty")
+    is_closing = _is_closing(params, category)
+    quantity = None if is_closing else _positive(params, "qty")
     is_by_quote = kind is OrderKind.MARKET and category is Category.SPOT and _is_quote(params, side)
     return OrderRequest(
         side=side,
@@ -194,8 +223,42 @@ def _order_request(params: Params, category: Category) -> OrderRequest:
         limit_price=_positive(params, "price") if kind is OrderKind.LIMIT else None,
         time_in_force=_time_in_force(params, kind),
         client_order_id=link,
-        reduce_only=category is Category.LINEAR and params.flag("reduceOnly"),
+        reduce_only=category is Category.LINEAR and params.flag("reduceOnly") and not is_closing,
+        trigger=trigger_request(params, category),
+        close_position=is_closing,
+        close_on_trigger=category is Category.LINEAR and params.flag("closeOnTrigger"),
     )
+
+
+def _refuse_unsupported(params: Params) -> None:
+    for name in UNSUPPORTED:
+        if params.optional(name) not in {None, "0"}:
+            raise BybitError(codes.PARAMS, f"params error: {name} is not simulated")
+
+
+def _is_closing(params: Params, category: Category) -> bool:
+    """A contract's order for no quantity that may only close: for all of the position."""
+    flags = params.flag("reduceOnly") and params.flag("closeOnTrigger")
+    return category is Category.LINEAR and flags and params.decimal("qty") == 0
+
+
+def _changed_trigger(params: Params, order: Order) -> TriggerRequest | None:
+    price, trigger = params.decimal("triggerPrice"), order.trigger
+    if not price or trigger is None:
+        return None
+    is_said = params.optional("triggerBy") is not None
+    return TriggerRequest(
+        price=price,
+        crossing=trigger.crossing,
+        by=trigger_by(params, "triggerBy") if is_said else trigger.by,
+        trail=trigger.trail,
+        locks_funds=trigger.locks_funds,
+        ends_with_position=trigger.ends_with_position,
+    )
+
+
+def _is_one(params: Params) -> bool:
+    return any(params.optional(name) is not None for name in ("orderId", "orderLinkId"))
 
 
 def _positive(params: Params, name: str) -> Decimal:
