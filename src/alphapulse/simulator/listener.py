@@ -47,7 +47,7 @@ class Listener:
         address, family = listening.getsockname(), listening.family
         self._server.close()
         self._server = None
-        # Bound without listening, the port stays ours and refuses everybody.
+        # Bound without listening, the port refuses everybody and is given to nobody.
         self._parked = socket.socket(family)
         self._parked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._parked.bind(address)

@@ -136,8 +136,8 @@ class Simulator:
         self._server.start_venue(venue)
 
     def close_port(self) -> None:
-        """No venue can be reached: connections are aborted, new ones refused before a byte of
-        them is read."""
+        """No venue can be reached: open connections are reset, new ones refused, so that their
+        clients have sent nothing."""
         self._server.close_port()
 
     async def open_port(self) -> None:

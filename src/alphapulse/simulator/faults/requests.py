@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from alphapulse.simulator.faults.fault import CONNECT, BaseFault, Match, When
+from alphapulse.simulator.faults.fault import CONNECT, BaseFault, Match, Occasion, When
 
 
 class RequestFault(BaseFault):
@@ -27,6 +27,10 @@ class BadSignature(RequestFault):
     """The signature is damaged on its way, so that the venue refuses it in its own words."""
 
     kind: Literal["bad_signature"] = "bad_signature"
+
+    def concerns(self, occasion: Occasion) -> bool:
+        """Only what an account's key signed."""
+        return bool(occasion.account) and super().concerns(occasion)
 
 
 class InsteadOfAnswer(RequestFault):
