@@ -6,12 +6,16 @@ from decimal import Decimal
 
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.order import Side
-from alphapulse.simulator.core.account import Account, ApiKey
+from alphapulse.simulator.core.account import Account, ApiKey, FeeRates
 from alphapulse.simulator.core.candles import DAY_MS
 from alphapulse.simulator.core.clock import AuthClock, MarketClock, milliseconds
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, Instrument, MarketStatus
-from alphapulse.simulator.core.listing import linear_instruments, spot_instruments
+from alphapulse.simulator.core.listing import (
+    linear_instruments,
+    spot_instruments,
+    usdm_instruments,
+)
 from alphapulse.simulator.core.order import OrderKind, OrderRequest
 from alphapulse.simulator.core.profile import ClientIds
 from alphapulse.simulator.history import History, PastClock, rest_open_orders
@@ -23,6 +27,9 @@ from alphapulse.simulator.settings import (
     SimulatorSettings,
 )
 from alphapulse.simulator.world import SimulatedAccount, World
+
+# Where the core's own rates for perpetuals are not the venue's.
+_FEES = {"binance": {Category.LINEAR: FeeRates(Decimal("0.0002"), Decimal("0.0005"))}}
 
 
 def open_world(
@@ -39,7 +46,7 @@ def open_world(
     past = PastClock(live, until_ms - days * DAY_MS)
     spot = (*spot_instruments(), *recorded)
     venues = {
-        "binance": Venue("binance", spot, past),
+        "binance": Venue("binance", (*spot, *usdm_instruments()), past),
         "bybit": Venue("bybit", (*spot, *linear_instruments()), past, client_ids=ClientIds.FOREVER),
     }
     world = World(venues, {name: AuthClock(clock) for name in venues})
@@ -109,8 +116,14 @@ def _reach(venue: Venue, account: Account, name: str, quantity: Decimal) -> None
 
 
 def _open_account(world: World, settings: SimulatedAccountSettings, now_ms: int) -> None:
+    is_split = settings.venue == "binance"
     world.venues[settings.venue].open_account(
-        settings.label, settings.deposits, label=settings.label, fee_asset=settings.fee_asset
+        settings.label,
+        settings.deposits,
+        label=settings.label,
+        fees=_FEES.get(settings.venue),
+        fee_asset=settings.fee_asset,
+        futures=settings.futures_deposits if is_split else None,
     )
     # Recognizable wherever one turns up: it cannot be a real key.
     api_key = settings.api_key or f"sim-{settings.label}-{secrets.token_hex(8)}"

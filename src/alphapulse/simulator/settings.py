@@ -43,10 +43,12 @@ class SimulatedAccountSettings(_Frozen):
     api_secret: SecretStr | None = None
     deposits: dict[str, Decimal] = Field(default_factory=dict)
     """Amounts by asset at the beginning of the history."""
+    futures_deposits: dict[str, Decimal] = Field(default_factory=dict)
+    """The same for the futures wallet; Binance only, where it is another one."""
     fee_asset: str | None = None
     """Pay spot fees in this asset while there is some."""
     positions: dict[str, Decimal] = Field(default_factory=dict)
-    """Signed quantities of perpetuals to open, by the venue's symbol; Bybit only."""
+    """Signed quantities of perpetuals to open, by the venue's symbol."""
     can_trade: bool = True
     can_withdraw: bool = False
 
@@ -71,6 +73,8 @@ DEMO_ACCOUNTS = (
             "LTC": Decimal("0.00000731"),
             "ETHW": Decimal("3.2"),
         },
+        futures_deposits={"USDT": Decimal("2640.20")},
+        positions={"ETHUSDT": Decimal("2.4")},
     ),
     SimulatedAccountSettings(
         venue="binance",

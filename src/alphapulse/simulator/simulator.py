@@ -123,6 +123,11 @@ class Simulator:
         """Open WebSockets."""
         return self._server.stream_count
 
+    @property
+    def late_requests(self) -> int:
+        """Requests that are under way and have not arrived."""
+        return self._server.late_requests
+
     def refusals(self, venue: str) -> int:
         """Requests that a venue refused since the start because they came too fast."""
         return sum(limits.refusals for limits in self._limits[venue])
@@ -161,7 +166,9 @@ class Simulator:
         script = FaultScript(settings.seed, faults)
         binance, futures, bybit = _faces(world, settings)
         upheaval = Upheaval(world, script)
-        server = SimulatorServer((binance, futures, bybit), script, upheaval, seed=settings.seed)
+        server = SimulatorServer(
+            (binance, futures, bybit), script, upheaval, late_s=world.late_s, seed=settings.seed
+        )
         conductor = Conductor(
             tuple(world.venues.values()),
             driver,

@@ -208,6 +208,10 @@ class ForcedClose(CoreEvent):
     order: Order
     fee: Decimal
 
+    @property
+    def instrument(self) -> Instrument:
+        return self.position.instrument
+
 
 @dataclass(frozen=True, slots=True)
 class FundingCharged(CoreEvent):

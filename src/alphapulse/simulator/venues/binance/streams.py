@@ -8,6 +8,7 @@ from alphapulse.simulator.core.events import (
     CandleClosed,
     CoreEvent,
     DepthChanged,
+    ForcedClose,
     Pulse,
     TradePrinted,
 )
@@ -91,4 +92,6 @@ class Streams:
                 topic.on_pulse(pulse.at_ms)
 
 
-_MARKET_EVENTS = TradePrinted | AggregatePrinted | BestChanged | DepthChanged | CandleClosed
+_MARKET_EVENTS = (
+    TradePrinted | AggregatePrinted | BestChanged | DepthChanged | CandleClosed | ForcedClose
+)

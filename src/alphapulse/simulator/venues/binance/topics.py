@@ -69,12 +69,12 @@ class Topic:
 
 
 class InstantTopic(Topic):
-    """One frame for each event of one kind."""
+    """One frame for each event of one kind, of one market or (``None``) of all."""
 
     def __init__(
-        self, name: str, market: Market, kind: type[CoreEvent], row: Callable[..., Row]
+        self, name: str, market: Market | None, kind: type[CoreEvent], row: Callable[..., Row]
     ) -> None:
-        super().__init__(name, market.instrument.name)
+        super().__init__(name, None if market is None else market.instrument.name)
         self._kind = kind
         self._row = row
 

@@ -1,6 +1,5 @@
 """Binance's face: routes, keys, limits and the error envelope of spot."""
 
-import re
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -10,13 +9,13 @@ from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.drivers.step import DepthSnapshot, RawFrame
 from alphapulse.simulator.venues.binance.auth import Authenticator
-from alphapulse.simulator.venues.binance.codes import BinanceError, bad_key
+from alphapulse.simulator.venues.binance.codes import BinanceError
+from alphapulse.simulator.venues.binance.dispatch import Dispatch
 from alphapulse.simulator.venues.binance.limits import RateLimits
 from alphapulse.simulator.venues.binance.market_rows import Row
 from alphapulse.simulator.venues.binance.market_session import MarketSession
 from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.binance.recording import Recording
-from alphapulse.simulator.venues.binance.routes import Caller
 from alphapulse.simulator.venues.binance.streams import Streams
 from alphapulse.simulator.venues.binance_spot.account import AccountRoutes
 from alphapulse.simulator.venues.binance_spot.limits import weight
@@ -40,22 +39,22 @@ API_HOSTS = frozenset(
 STREAM_HOSTS = frozenset({"stream.binance.com", "data-stream.binance.vision"})
 WS_API_HOSTS = frozenset({"ws-api.binance.com"})
 
-# Futures have no face yet; clients that load every kind of market find that none is listed.
-FUTURES_HOSTS = frozenset({"fapi.binance.com", "dapi.binance.com"})
-_FUTURES_EXCHANGE_INFO = re.compile(r"/[fd]api/v1/exchangeInfo")
+# Clients that load every kind of market find that no inverse future is listed.
+INVERSE_HOSTS = frozenset({"dapi.binance.com"})
+_INVERSE_EXCHANGE_INFO = "/dapi/v1/exchangeInfo"
 
 # The venue pings its streams this often.
 PING_S = 20.0
 
 # New orders of one account are counted; tests of them are not.
-_COUNTED = {("POST", "/api/v3/order"), ("POST", "/api/v3/order/cancelReplace")}
+_COUNTED = frozenset({("POST", "/api/v3/order"), ("POST", "/api/v3/order/cancelReplace")})
 
 
 class BinanceSpotFace:
     """Binance spot over one venue of the core."""
 
     venue = "binance"
-    hosts = API_HOSTS | STREAM_HOSTS | WS_API_HOSTS | FUTURES_HOSTS
+    hosts = API_HOSTS | STREAM_HOSTS | WS_API_HOSTS | INVERSE_HOSTS
     ping_interval_s = PING_S
 
     def __init__(self, venue: Venue, auth_clock: AuthClock, limits: RateLimits) -> None:
@@ -70,15 +69,22 @@ class BinanceSpotFace:
         market = MarketRoutes(venue, auth_clock, recording)
         orders = OrderRoutes(venue, market)
         account = AccountRoutes(venue, market, auth_clock, limits)
-        self._public = market.routes
-        self._reads = account.reads | orders.reads
-        self._writes = orders.writes
+        self._dispatch = Dispatch(
+            venue,
+            auth_clock,
+            limits,
+            weight=weight,
+            public=market.routes,
+            reads=account.reads | orders.reads,
+            writes=orders.writes,
+            counted=_COUNTED,
+        )
 
     def answer(self, request: Request) -> Answer:
         """See `Face.answer`."""
         headers = {"x-mbx-uuid": str(uuid4())}
-        if request.host in FUTURES_HOSTS:
-            return self._answer_futures(request)
+        if request.host in INVERSE_HOSTS:
+            return self._answer_inverse(request)
         try:
             result = self._serve_http(request, headers)
         except BinanceError as refused:
@@ -112,7 +118,7 @@ class BinanceSpotFace:
 
     def _connect_api(self, request: Request, socket: Socket) -> Session:
         def route(method: str, path: str, params: Params, key: Callable[[], ApiKey]) -> object:
-            return self._serve(request.remote, method, path, params, key, {})
+            return self._dispatch.serve(request.remote, method, path, params, key, {})
 
         return ApiSession(
             socket,
@@ -130,39 +136,12 @@ class BinanceSpotFace:
         def key() -> ApiKey:
             return self._authenticator.of_request(request, params)
 
-        return self._serve(request.remote, request.method, request.path, params, key, headers)
+        return self._dispatch.serve(
+            request.remote, request.method, request.path, params, key, headers
+        )
 
-    def _serve(
-        self,
-        remote: str,
-        method: str,
-        path: str,
-        params: Params,
-        key: Callable[[], ApiKey],
-        headers: dict[str, str],
-    ) -> object:
-        """Count, check and do one request; ``headers`` are filled with what was counted."""
-        now_ms = self._clock.now_ms()
-        headers |= self.limits.spend(remote, path, weight(method, path, params), now_ms)
-        public = self._public.get(path) if method == "GET" else None
-        if public is not None:
-            return public(params)
-        write = self._writes.get((method, path))
-        handler = write or self._reads.get((method, path))
-        if handler is None:
-            raise BinanceError(-1000, f"No such route: {method} {path}", status=404)
-        signer = key()
-        if not (signer.can_trade if write else signer.can_read):
-            raise bad_key()
-        account = self._venue.accounts[signer.account_id]
-        if write and not account.can_trade:
-            raise BinanceError(-2010, "This action is disabled on this account.")
-        if (method, path) in _COUNTED:
-            headers |= self.limits.count_order(account.id, now_ms)
-        return handler(params, Caller(signer, account))
-
-    def _answer_futures(self, request: Request) -> Answer:
-        if not _FUTURES_EXCHANGE_INFO.fullmatch(request.path):
+    def _answer_inverse(self, request: Request) -> Answer:
+        if request.path != _INVERSE_EXCHANGE_INFO:
             return Answer(404, b"", "text/plain")
         row: Row = {
             "timezone": "UTC",

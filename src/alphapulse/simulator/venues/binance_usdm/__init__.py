@@ -1,0 +1,1 @@
+"""Simulated exchange: Binance USD-M futures over the core."""
