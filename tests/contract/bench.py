@@ -144,9 +144,9 @@ class Bench:
 
     async def fills(self, since: FillCursor | None = None) -> tuple[list[Fill], list[FillCursor]]:
         """Every fill of the markets the account traded, and where each reading ended."""
-        await self.exchange.load_instruments()
+        listed = {one.symbol for one in await self.exchange.load_instruments()}
         account = self.simulator.world.venues[self.venue].accounts[self.label]
-        symbols = sorted({Symbol(fill.instrument.unified) for fill in account.fills})
+        symbols = sorted({Symbol(fill.instrument.unified) for fill in account.fills} & listed)
         start = datetime.now(UTC) - HISTORY
         starts = [since] if since else self.exchange.first_fill_cursors(symbols, start)
         found: list[Fill] = []
