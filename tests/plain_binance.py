@@ -16,6 +16,7 @@ import aiohttp
 
 from alphapulse.simulator.simulator import Simulator
 from alphapulse.simulator.world import SimulatedAccount
+from tests.eventually import LIMIT_S
 
 Json = Any
 
@@ -108,15 +109,15 @@ class PlainSocket:
     async def send_text(self, text: str) -> None:
         await self._socket.send_str(text)
 
-    async def receive(self, within_s: float = 5.0) -> Json:
+    async def receive(self, within_s: float = LIMIT_S) -> Json:
         async with asyncio.timeout(within_s):
             return json.loads(await self._socket.receive_str())
 
-    async def receive_text(self, within_s: float = 5.0) -> str:
+    async def receive_text(self, within_s: float = LIMIT_S) -> str:
         async with asyncio.timeout(within_s):
             return await self._socket.receive_str()
 
-    async def until(self, is_wanted: Callable[[Json], bool], within_s: float = 5.0) -> Json:
+    async def until(self, is_wanted: Callable[[Json], bool], within_s: float = LIMIT_S) -> Json:
         """The next message that is wanted; others are passed over."""
         async with asyncio.timeout(within_s):
             while True:

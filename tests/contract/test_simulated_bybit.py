@@ -12,6 +12,7 @@ from alphapulse.domain.order import Side
 from alphapulse.simulator.settings import SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.ccxt_clients import ccxt_client
+from tests.eventually import LIMIT_S
 from tests.fixtures.simulator import QUICK, WEEKS
 
 Ccxt = Any
@@ -238,7 +239,7 @@ async def test_permissions_fees_and_currencies_are_told(client: Ccxt, simulator:
 @both_ways
 async def test_public_streams_speak(client: Ccxt, simulator: Simulator) -> None:
     simulator.resume()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT_S):
         spot = await client.watch_ticker(SPOT)
         swap = await client.watch_ticker(SWAP)
         best = await client.watch_bids_asks([SPOT])
@@ -265,7 +266,7 @@ async def test_private_streams_tell_what_another_client_did(
         client.watch_balance({"type": "swap"}),
         client.watch_positions(),
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         # Trade again until every subscription has been there in time to hear it.
         while not watching.done():
             simulator.world.trade(LABEL, SWAP, Side.BUY, Decimal("0.001"))
@@ -280,7 +281,7 @@ async def test_private_streams_tell_what_another_client_did(
 
 @both_ways
 async def test_order_over_the_trade_socket_is_known_to_rest(client: Ccxt) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         placed = await client.create_order_ws(SPOT, "limit", "buy", 0.001, 80_000)
 
     assert placed["id"] in {order["id"] for order in await client.fetch_open_orders(SPOT)}

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,11 +20,9 @@ import typer
 from alphapulse.cli.app import app
 from alphapulse.cli.folder import SERVER_FILE
 from alphapulse.security.key_file import KEY_FILE_NAME, MasterKey
-from tests.eventually import eventually
+from tests.eventually import LIMIT_S, eventually
 from tests.fixtures.product import PASSWORD
 
-READY_S = 60
-STOPPED_S = 10
 COMMAND = (sys.executable, "-m", "alphapulse")
 USER = {"username": "ada", "password": PASSWORD}
 
@@ -52,7 +49,7 @@ class Demo:
         return json.loads(done.stdout)
 
     def post(self, path: str, body: object) -> dict[str, Any]:
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=30)
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=LIMIT_S)
         with closing(connection):
             headers = {"Content-Type": "application/json"}
             connection.request("POST", path, json.dumps(body), headers)
@@ -64,7 +61,7 @@ class Demo:
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         """The exit code."""
         self.process.send_signal(with_signal)
-        code = self.process.wait(STOPPED_S)
+        code = self.process.wait(LIMIT_S)
         assert not answers(self.url)
         return code
 
@@ -72,7 +69,12 @@ class Demo:
 def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
     return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=60, check=False
+        [*COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
     )
 
 
@@ -91,14 +93,12 @@ def running_demo(folder: Path) -> Iterator[Demo]:
 
 
 def first_document(process: subprocess.Popen[str]) -> dict[str, Any]:
-    started = time.monotonic()
     text = ""
     assert process.stdout is not None
     for line in process.stdout:
         text += line
         if line == "}\n":
             break
-    assert time.monotonic() - started < READY_S
     said: dict[str, Any] = json.loads(text)
     return said
 
@@ -145,7 +145,7 @@ async def test_the_portfolio_is_the_sum_of_its_positions(demo: Demo) -> None:
         assert len(shown["positions"]) > 20
         return True
 
-    await eventually(is_priced, within_s=20)
+    await eventually(is_priced)
     assert "ETHW" in demo.run("portfolio").stdout
 
 
@@ -162,7 +162,7 @@ def test_prices_are_followed_line_by_line(demo: Demo) -> None:
         assert watching.stdout is not None
         types = [json.loads(watching.stdout.readline())["type"] for _ in range(5)]
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(STOPPED_S) == 130
+        assert watching.wait(LIMIT_S) == 130
 
     assert types[:2] == ["hello", "snapshot"]
     assert "delta" in types
@@ -176,7 +176,7 @@ async def test_doctor_finds_nothing_wrong(demo: Demo) -> None:
         }
         return all(finding["ok"] for finding in findings)
 
-    await eventually(is_well, within_s=20)
+    await eventually(is_well)
 
 
 def test_a_new_link_to_the_set_up_replaces_the_old_one(demo: Demo) -> None:
@@ -308,11 +308,11 @@ async def test_a_demo_that_is_killed_leaves_no_process_and_comes_back_as_it_was(
         code = first.said["setup_link"].partition("#k=")[2]
         first.post("/api/user/setup", USER | {"code": code, "currency": "EUR"})
         accounts = {item["id"]: item["label"] for item in first.json("accounts")["items"]}
-        await eventually(lambda: is_read(first), within_s=30)
+        await eventually(lambda: is_read(first))
         held = quantities(first)
         first.process.kill()
-        first.process.wait(STOPPED_S)
-        await eventually(lambda: not answers(first.said["simulator"]), within_s=STOPPED_S)
+        first.process.wait(LIMIT_S)
+        await eventually(lambda: not answers(first.said["simulator"]))
 
     with running_demo(tmp_path) as second:
         assert second.said["setup_link"] is None
@@ -320,7 +320,7 @@ async def test_a_demo_that_is_killed_leaves_no_process_and_comes_back_as_it_was(
         again = {item["id"]: item["label"] for item in second.json("accounts")["items"]}
         assert again == accounts
         assert len(again) == 3
-        await eventually(lambda: is_read(second), within_s=30)
+        await eventually(lambda: is_read(second))
         assert quantities(second).keys() == held.keys()
 
         assert second.stop(signal.SIGTERM) == 0
@@ -349,14 +349,14 @@ async def test_simulate_says_its_address_and_fake_keys_and_ends_when_told() -> N
         *(*COMMAND, "simulate", "--port", "0", "--json"), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    said = json.loads(await asyncio.wait_for(process.stdout.readuntil(b"\n}\n"), READY_S))
+    said = json.loads(await asyncio.wait_for(process.stdout.readuntil(b"\n}\n"), LIMIT_S))
     assert len(said["accounts"]) == 3
     assert all(account["api_key"].startswith("sim-") for account in said["accounts"])
     assert answers(said["url"])
 
     process.terminate()
 
-    assert await asyncio.wait_for(process.wait(), STOPPED_S) == 0
+    assert await asyncio.wait_for(process.wait(), LIMIT_S) == 0
     assert not answers(said["url"])
 
 
@@ -368,7 +368,7 @@ def test_a_thread_that_does_not_end_does_not_keep_the_process() -> None:
     )
 
     ended = subprocess.run(
-        [sys.executable, "-c", stuck], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", stuck], capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
 
     assert ended.returncode == 1

@@ -36,6 +36,7 @@ from tests.fixtures.sync import SIMULATED
 BINANCE, BYBIT = "binance-main", "bybit-unified"
 BALANCE_PATHS = {BINANCE: "*/api/v3/account", BYBIT: "*/v5/account/wallet-balance"}
 ACCOUNTS = "/api/exchange/accounts"
+SILENCE_S = 6  # so long that even a busy machine sees it
 SYNC = SIMULATED.model_copy(update={"reference_exchange": ExchangeId("bybit")})
 
 
@@ -77,7 +78,7 @@ async def is_well(product: Product) -> bool:
 
 async def connected(product: Product, simulator: Simulator, label: str) -> str:
     account_id = await product.connect(simulator, label)
-    await eventually(lambda: is_well(product), within_s=20)
+    await eventually(lambda: is_well(product))
     return account_id
 
 
@@ -115,7 +116,7 @@ async def test_a_key_revoked_in_mid_run_disables_its_account_until_it_works_agai
         account = await account_of(product, account_id)
         return account["state"] == "disabled" and bool(account["state_reason"])
 
-    await eventually(is_disabled, within_s=15)
+    await eventually(is_disabled)
     await eventually(lambda: balances_are(product, account_id, "error", "key_invalid"))
     assert await total(product) > 0
     check = await product.post(f"{ACCOUNTS}/{account_id}/test", {})
@@ -123,7 +124,7 @@ async def test_a_key_revoked_in_mid_run_disables_its_account_until_it_works_agai
 
     venue.add_key(key)
     await product.post(f"{ACCOUNTS}/{account_id}/resume", {})
-    await eventually(lambda: is_well(product), within_s=20)
+    await eventually(lambda: is_well(product))
 
 
 async def test_a_key_that_may_withdraw_is_refused_unless_that_is_accepted(
@@ -153,8 +154,8 @@ async def test_a_clock_off_by_thirty_seconds_is_measured_shown_and_followed(
         offset = (await product.get("/api/system/status"))["clock"]["offset_ms"][venue]
         return offset is not None and abs(offset - 30_000) < 2_000
 
-    await eventually(is_shown, within_s=20)
-    await eventually(lambda: is_well(product), within_s=20)
+    await eventually(is_shown)
+    await eventually(lambda: is_well(product))
     check = await product.post(f"{ACCOUNTS}/{account_id}/test", {})
     assert check["ok"]
     assert abs(check["clock_offset_ms"] - 30_000) < 2_000
@@ -176,9 +177,7 @@ async def test_an_answer_that_cannot_be_read_is_named_and_the_last_value_stays(
     before = await total(product)
     simulator.faults.add(broken(Match(path=BALANCE_PATHS[label])))
 
-    await eventually(
-        lambda: balances_are(product, account_id, "stale", "exchange_unavailable"), within_s=15
-    )
+    await eventually(lambda: balances_are(product, account_id, "stale", "exchange_unavailable"))
     summary = await product.get("/api/portfolio/summary")
     assert summary["meta"]["complete"] is False
     assert summary["accounts"][0]["stale"]
@@ -187,7 +186,7 @@ async def test_an_answer_that_cannot_be_read_is_named_and_the_last_value_stays(
 
     simulator.faults.clear()
     simulator.resume()
-    await eventually(lambda: is_well(product), within_s=30)
+    await eventually(lambda: is_well(product))
 
 
 @pytest.mark.parametrize(("label", "status"), [(BINANCE, 418), (BYBIT, 429)])
@@ -197,23 +196,22 @@ async def test_an_exchange_that_asks_for_silence_gets_it_and_the_status_says_so(
     account_id = await connected(product, simulator, label)
     venue = simulator.account(label).venue
     match = Match(path=BALANCE_PATHS[label])
-    simulator.faults.add(Status(match=match, status=status, retry_after_s=4))
+    began_s = time.monotonic()
+    simulator.faults.add(Status(match=match, status=status, retry_after_s=SILENCE_S))
 
     async def is_silent() -> bool:
         exchanges = (await product.get("/api/system/status"))["exchanges"]
         return {"silent"} == {e["circuit"] for e in exchanges if e["id"] == venue}
 
-    await eventually(is_silent, within_s=10)
+    await eventually(is_silent)
     counter = simulator.faults.add(
         Latency(match=Match(venue=venue, method="GET"), count=None, delay_s=0)
     )
     await eventually(lambda: balances_are(product, account_id, "stale", "exchange_rate_limited"))
-    # Two of the four seconds: what was under way may end, and nothing new is sent.
-    asked, until = counter.struck, time.monotonic() + 2
-    while time.monotonic() < until:
-        assert await is_silent()
-    assert counter.struck - asked <= 1
-    await eventually(lambda: is_well(product), within_s=20)
+    # What was under way may end.
+    await eventually(lambda: counter.struck > SYNC.requests_at_once)
+    assert time.monotonic() - began_s >= SILENCE_S
+    await eventually(lambda: is_well(product))
 
 
 # Streams
@@ -232,9 +230,9 @@ async def test_a_stream_that_falls_silent_is_polled_and_comes_back(
         prices = next(e for e in exchanges if (e["id"], e["kind"]) == (venue, "prices"))
         return prices["stream"] in {"polling", "down"} and prices["status"] == "ok"
 
-    await eventually(is_polled, within_s=15)
+    await eventually(is_polled)
     simulator.faults.clear()
-    await eventually(lambda: is_well(product), within_s=30)
+    await eventually(lambda: is_well(product))
 
 
 async def test_a_lost_delta_of_bybit_leaves_no_wrong_price(
@@ -244,7 +242,7 @@ async def test_a_lost_delta_of_bybit_leaves_no_wrong_price(
     lost = simulator.faults.add(
         LostFrame(match=Match(venue="bybit", topic="*orderbook*"), count=20, probability=0.5)
     )
-    await eventually(lambda: lost.is_spent, within_s=20)
+    await eventually(lambda: lost.is_spent)
     simulator.pause()
 
     async def is_the_venue_s() -> bool:
@@ -257,7 +255,7 @@ async def test_a_lost_delta_of_bybit_leaves_no_wrong_price(
             assert shown["ask"] is None or Decimal(shown["ask"]) == market.ask, (item, market)
         return True
 
-    await eventually(is_the_venue_s, within_s=10)
+    await eventually(is_the_venue_s)
 
 
 async def test_a_delisted_symbol_keeps_its_last_value_marked_stale(
@@ -281,23 +279,27 @@ async def test_a_delisted_symbol_keeps_its_last_value_marked_stale(
         last = simulator.world.prices("binance")["SOL/USDT"].last
         simulator.world.set_status("binance", "SOL/USDT", MarketStatus.DELISTED)
 
-        await eventually(lambda: is_shown("stale"), within_s=20)
+        await eventually(lambda: is_shown("stale"))
         prices = await product.get("/api/market/prices", symbols="SOL/USDT", exchange="binance")
         assert abs(Decimal(prices["items"][0]["last"]) / last - 1) < Decimal("0.02")
         positions = (await product.get("/api/portfolio/positions", asset="SOL"))["items"]
         assert all(position["value"] is not None for position in positions)
-        others = await product.get("/api/market/prices", symbols="BTC/USDT")
-        assert {item["quality"] for item in others["items"]} == {"live"}
+
+        async def others_are_live() -> bool:
+            others = await product.get("/api/market/prices", symbols="BTC/USDT")
+            return {item["quality"] for item in others["items"]} == {"live"}
+
+        await eventually(others_are_live)
 
         simulator.world.set_status("binance", "SOL/USDT", MarketStatus.TRADING)
-        await eventually(lambda: is_well(product), within_s=20)
+        await eventually(lambda: is_well(product))
 
 
 # The database
 
 
 def impatient(url: str) -> DatabaseSettings:
-    return DatabaseSettings(url=url, busy_timeout_s=0.5, pool_timeout_s=1.0, connect_timeout_s=1.0)
+    return DatabaseSettings(url=url, busy_timeout_s=0.5)
 
 
 async def lock(file: Path) -> sqlite3.Connection:
@@ -322,14 +324,17 @@ async def test_a_locked_database_refuses_writes_by_name_and_goes_on_reading(
         pause = f"{ACCOUNTS}/{account_id}/pause"
         await product.refused("POST", pause, 503, "database_busy")
         assert (await product.get(ACCOUNTS))["items"][0]["state"] == "active"
-        await eventually(
-            lambda: balances_are(product, account_id, "stale", "database_busy"), within_s=15
-        )
+        await eventually(lambda: balances_are(product, account_id, "stale", "database_busy"))
 
         await asyncio.to_thread(holder.close)
-        await eventually(lambda: is_well(product), within_s=20)
-        paused = await product.post(pause, {})
-        assert paused["account"]["state"] == "paused"
+        await eventually(lambda: is_well(product))
+
+        async def is_paused() -> bool:
+            async with product.client.post(product.url + pause, json={}) as answer:
+                return answer.status == 200
+
+        await eventually(is_paused)  # who else writes may take half a second on a busy machine
+        assert (await product.get(ACCOUNTS))["items"][0]["state"] == "paused"
 
 
 @pytest.fixture
@@ -362,8 +367,8 @@ async def test_a_database_that_is_gone_is_named_and_used_again_when_it_is_back(
         assert await total(product) > 0
 
         await asyncio.to_thread(server.start)
-        await eventually(lambda: is_listed(product), within_s=10)
-        await eventually(lambda: is_well(product), within_s=30)
+        await eventually(lambda: is_listed(product))
+        await eventually(lambda: is_well(product))
 
 
 async def is_listed(product: Product) -> bool:
@@ -405,7 +410,7 @@ async def test_input_that_cannot_be_right_is_refused_at_the_field(
         with subtests.test(f"JSON {name}"):
             sent = {"data": body, "headers": {"Content-Type": "application/json"}}
             await product.refused("POST", ACCOUNTS, 400, "bad_request", **sent)
-    assert await is_well(product)
+    await eventually(lambda: is_well(product))
 
 
 async def test_an_unknown_exchange_is_refused_with_the_names_that_are_close(

@@ -17,12 +17,13 @@ from alphapulse.domain.market import Candle, Timeframe
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.simulator.drivers.candles import RecordedCandle, read_candles
 from alphapulse.simulator.settings import CandleReplaySettings, SimulatorSettings
-from tests.eventually import eventually
+from tests.eventually import LIMIT_S, eventually
 from tests.fixtures.product import Product, running_product
 from tests.fixtures.simulator_process import simulator_process
 from tests.payload_shapes import shared_data
 
 COINS_2018 = ("ADA", "DASH", "ETC", "ETH", "LTC", "NXT", "TRX", "XLM", "XMR", "ZEC")
+# Asked of a whole recording only: a few rows say nothing but how busy the machine is.
 LEAST_SPEED = 60
 MINUTES_MAX = 10_000_000
 
@@ -34,7 +35,8 @@ async def test_the_bitcoin_perpetual_of_january_2022_loses_no_candle(
     rows: int | None, sqlite_settings: DatabaseSettings, tmp_path: Path
 ) -> None:
     file = cut("BTC_perp-1m-2022-01.csv.gz", tmp_path, rows)
-    await replay(sqlite_settings, tmp_path, ExchangeId("bybit"), {"BTC/USDT:USDT": file})
+    speed = await replay(sqlite_settings, tmp_path, ExchangeId("bybit"), {"BTC/USDT:USDT": file})
+    assert rows or speed > LEAST_SPEED
 
 
 @pytest.mark.parametrize("rows", [60, pytest.param(None, marks=pytest.mark.replay)])
@@ -42,13 +44,17 @@ async def test_ten_pairs_of_january_2018_lose_no_candle(
     rows: int | None, database_settings: DatabaseSettings, tmp_path: Path
 ) -> None:
     files = {f"{c}/BTC": cut(f"{c}_BTC-5m.feather", tmp_path, rows) for c in COINS_2018}
-    await replay(database_settings, tmp_path, ExchangeId("binance"), files)
+    speed = await replay(database_settings, tmp_path, ExchangeId("binance"), files)
+    assert rows or speed > LEAST_SPEED
 
 
 async def replay(
     database: DatabaseSettings, folder: Path, exchange: ExchangeId, files: dict[str, Path]
-) -> None:
-    """Replay as fast as the path takes it; what is stored must be what was recorded."""
+) -> float:
+    """Replay as fast as the path takes it; what is stored must be what was recorded.
+
+    Returns how many times faster than life it went.
+    """
     recorded = {symbol: read_candles(path) for symbol, path in files.items()}
     settings = SimulatorSettings(
         driver=CandleReplaySettings(files=files),
@@ -60,14 +66,14 @@ async def replay(
     sync = SyncSettings(
         watch_symbols={exchange: tuple(map(Symbol, files))},
         reference_exchange=None,
-        price_silence_s=30,  # as fast as possible may mean a pause for the reader
+        price_silence_s=LIMIT_S,  # as fast as possible may mean a pause for the reader
         candle_refetch_s=7 * 86_400,  # a second of a pause is hours of that market
     )
     async with (
         simulator_process(settings) as simulator,
         running_product(database, folder, simulator.url, sync) as product,
     ):
-        await eventually(lambda: is_listening(product), within_s=20)
+        await eventually(lambda: is_listening(product))
         started = time.monotonic()
         await simulator.control("driver/resume")
         lasts = {symbol: last_minute(candles) for symbol, candles in recorded.items()}
@@ -79,7 +85,7 @@ async def replay(
             assert grouped(stored, interval_of(candles)) == [row_of(c) for c in candles], symbol
 
     lived_s = max(c[-1].open_ms - c[0].open_ms for c in recorded.values()) / 1000
-    assert lived_s / took_s > LEAST_SPEED
+    return lived_s / took_s
 
 
 async def is_listening(product: Product) -> bool:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -30,7 +30,7 @@ from tests.builders import ACCOUNT, make_account, make_user
 from tests.eventually import eventually
 from tests.fixtures.postgres import PostgresServer, url
 
-IMPATIENT = {"busy_timeout_s": 0.3, "pool_timeout_s": 1.0, "connect_timeout_s": 2.0}
+IMPATIENT = {"busy_timeout_s": 0.3, "pool_timeout_s": 1.0}
 
 
 async def _write(database: Database, account_id: str = ACCOUNT) -> None:
@@ -85,7 +85,7 @@ async def test_a_writer_that_takes_too_long_keeps_others_waiting_only_so_long(
 async def test_a_canceled_wait_for_a_lock_does_not_take_it_later(
     sqlite_settings: DatabaseSettings, money_file: Path
 ) -> None:
-    patient = sqlite_settings.model_copy(update={"busy_timeout_s": 1.0})
+    patient = sqlite_settings.model_copy(update={"busy_timeout_s": 5.0})
     async with open_database(patient, name="test") as database:
         await _write(database)
         holder = sqlite3.connect(money_file, isolation_level=None)
@@ -144,10 +144,17 @@ async def test_a_statement_that_takes_too_long_is_ended(
 ) -> None:
     impatient = postgres_settings.model_copy(update={"statement_timeout_s": 0.2})
     async with open_database(impatient, name="test") as database:
-        async with database.read() as tx:
-            with pytest.raises(DatabaseBusy, match="took too long"):
+        with pytest.raises(DatabaseBusy, match="took too long"):
+            async with database.read() as tx:
                 await tx.statements.rows(select(func.pg_sleep(30)))
-        assert await _accounts(database) == 0
+
+        async def is_free() -> bool:
+            """Whether the connection works; on a busy machine even this may take too long."""
+            with suppress(DatabaseBusy):
+                return await _accounts(database) == 0
+            return False
+
+        await eventually(is_free)
 
 
 # A second process
@@ -239,9 +246,11 @@ async def test_killed_in_a_unit_of_work_the_one_before_is_whole_and_this_one_is_
 
 
 async def _can_save(database: Database) -> bool:
-    async with database.begin() as tx:
-        await tx.accounts.save(make_account())
-    return True
+    with suppress(DatabaseBusy):
+        async with database.begin() as tx:
+            await tx.accounts.save(make_account())
+        return True
+    return False
 
 
 # Gone, full, read-only, damaged

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -135,8 +136,8 @@ async def test_latency_delays_one_answer_and_no_other(simulator: Simulator) -> N
 @pytest.mark.parametrize(
     ("fault", "is_executed"),
     [
-        (Timeout(match=ORDERS, when=When.BEFORE), False),
-        (Timeout(match=ORDERS, when=When.AFTER), True),
+        (Timeout(match=ORDERS, when=When.BEFORE, hold_s=0.1), False),
+        (Timeout(match=ORDERS, when=When.AFTER, hold_s=0.1), True),
         (Reset(match=ORDERS, when=When.BEFORE), False),
         (Reset(match=ORDERS, when=When.AFTER), True),
         (Truncated(match=ORDERS), True),
@@ -151,9 +152,8 @@ async def test_order_is_executed_or_not_whatever_the_client_sees(
     simulator.faults.add(fault)
 
     async with plain_bybit(simulator) as client:
-        with pytest.raises((TimeoutError, aiohttp.ClientError)):
-            async with asyncio.timeout(0.5):
-                await place(client)
+        with pytest.raises(aiohttp.ClientError):
+            await place(client)
         links = await open_links(client)
 
     assert links == ({"f-1"} if is_executed else set())
@@ -161,14 +161,16 @@ async def test_order_is_executed_or_not_whatever_the_client_sees(
 
 
 async def test_client_that_gave_up_leaves_no_request_behind(simulator: Simulator) -> None:
-    simulator.faults.add(Timeout(hold_s=600))
+    held = simulator.faults.add(Timeout(hold_s=600))
     before = len(asyncio.all_tasks())
 
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2):
-            await get_time(simulator)
+    asking = asyncio.create_task(get_time(simulator))
+    await eventually(lambda: held.is_spent)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
 
-    await eventually(lambda: len(asyncio.all_tasks()) <= before, within_s=2)
+    await eventually(lambda: len(asyncio.all_tasks()) <= before)
 
 
 async def test_fault_strikes_only_its_match(simulator: Simulator) -> None:
@@ -217,13 +219,17 @@ async def test_clock_off_by_thirty_seconds_refuses_until_the_client_follows(
 
     async with plain_bybit(simulator) as client:
         refused = await client.get("/v5/account/info")
+        before_ms = int(time.time() * 1000)
         clock = await client.public(TIME)
         client.offset_ms = clock["time"] - int(time.time() * 1000)
-        accepted = await client.get("/v5/account/info")
+
+        async def is_accepted() -> bool:
+            return bool((await client.get("/v5/account/info"))["retCode"] == 0)
+
+        await eventually(is_accepted)
 
     assert refused["retCode"] == 10002
-    assert 29_000 < client.offset_ms < 31_000
-    assert accepted["retCode"] == 0
+    assert client.offset_ms <= 30_000 <= clock["time"] - before_ms
 
 
 @pytest.mark.parametrize(
@@ -328,7 +334,7 @@ async def test_stopped_venue_cuts_everything_and_comes_back(simulator: Simulator
             await socket.subscribe("tickers.BTCUSDT")
             simulator.stop_venue("bybit")
             with pytest.raises((EOFError, aiohttp.ClientError)):
-                await socket.until(lambda _: False, within_s=2)
+                await socket.until(lambda _: False)
         with pytest.raises(aiohttp.ClientError):
             await client.public(TIME)
         with pytest.raises(aiohttp.ClientError):
@@ -360,8 +366,9 @@ async def test_stopping_passes_over_connections_that_their_clients_closed(
 async def test_slow_reader_is_disconnected(simulator: Simulator) -> None:
     async with plain_bybit(simulator) as client, client.socket("/v5/public/linear") as socket:
         # Each answer repeats the id; nobody reads them.
-        for _ in range(300):
-            await socket.send({"op": "ping", "req_id": "x" * 60_000})
+        with suppress(ConnectionError):  # cut off while still asking
+            for _ in range(300):
+                await socket.send({"op": "ping", "req_id": "x" * 60_000})
 
         await eventually(lambda: simulator.stream_count == 0)
 

@@ -29,7 +29,7 @@ from alphapulse.simulator.faults.fault import Match
 from alphapulse.simulator.faults.requests import Status
 from alphapulse.simulator.faults.streams import ClosedStream, FrozenStream, LostFrame, RepeatedFrame
 from alphapulse.simulator.simulator import Simulator
-from tests.eventually import eventually
+from tests.eventually import LIMIT_S, eventually
 from tests.fixtures.streams import KeepingSink
 
 BTC, PERPETUAL = Symbol("BTC/USDT"), Symbol("BTC/USDT:USDT")
@@ -60,10 +60,14 @@ class Listening:
     def fills(self) -> list[Fill]:
         return [fill for update in self.updates for fill in update.fills]
 
-    async def error(self, within_s: float = 8) -> AlphaPulseError:
+    @property
+    def is_over(self) -> bool:
+        return self.task is not None and self.task.done()
+
+    async def error(self) -> AlphaPulseError:
         assert self.task is not None
         with pytest.raises(AlphaPulseError) as raised:
-            await asyncio.wait_for(asyncio.shield(self.task), within_s)
+            await asyncio.wait_for(asyncio.shield(self.task), LIMIT_S)
         return raised.value
 
 
@@ -164,7 +168,8 @@ async def test_frozen_market_stream_is_lost_by_the_age_of_its_data(
     monkeypatch.setattr(module, "watch", lambda *a, **k: original(*a, **k, limits=limits))
 
     async with opened(simulator, venue) as exchange, listening(market(exchange)) as state:
-        await eventually(lambda: state.sink.tickers)
+        # A machine that stands still for two seconds makes it silent before it is frozen.
+        await eventually(lambda: state.sink.tickers or state.is_over)
         simulator.faults.add(FrozenStream(match=Match(venue=venue, topic="*"), count=None))
         error = await state.error()
 
@@ -189,9 +194,9 @@ async def test_lost_binance_trade_leaves_the_stream_running(simulator: Simulator
     async with opened(simulator, "binance") as exchange, listening(market(exchange)) as state:
         await eventually(lambda: state.sink.trades)
         simulator.faults.add(LostFrame(match=Match(venue="binance", topic="btcusdt@trade")))
-        await eventually(lambda: _gaps(state) == 1, within_s=15)
+        await eventually(lambda: _gaps(state) == 1)
         seen = len(state.sink.trades)
-        await eventually(lambda: len(state.sink.trades) > seen, within_s=10)
+        await eventually(lambda: len(state.sink.trades) > seen)
 
 
 def _gaps(state: Listening) -> int:
@@ -203,7 +208,7 @@ def _gaps(state: Listening) -> int:
 async def test_repeated_frames_hand_out_no_trade_twice(simulator: Simulator, venue: str) -> None:
     simulator.faults.add(RepeatedFrame(match=Match(venue=venue, topic="*rade*"), count=None))
     async with opened(simulator, venue) as exchange, listening(market(exchange)) as state:
-        await eventually(lambda: len(state.sink.trades) >= 5, within_s=15)
+        await eventually(lambda: len(state.sink.trades) >= 5)
 
     ids = [trade.trade_id for trade in state.sink.trades]
     assert len(set(ids)) == len(ids)

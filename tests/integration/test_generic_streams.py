@@ -18,7 +18,7 @@ from alphapulse.exchanges.settings import ExchangesSettings
 from alphapulse.exchanges.streams import generic
 from alphapulse.exchanges.streams.watchdog import DEFAULT_LIMITS, StreamLimits
 from alphapulse.runtime.clock import SystemClock
-from tests.eventually import eventually
+from tests.eventually import LIMIT_S, eventually
 from tests.fixtures.streams import KeepingSink, make_memory
 from tests.fixtures.stub_venue import StubVenue, stub_venue
 
@@ -59,7 +59,7 @@ async def watching(
         )
     )
     try:
-        await eventually(lambda: venue.requests and venue.requests[0])
+        await eventually(lambda: task.done() or (venue.requests and venue.requests[0]))
         yield task
     finally:
         task.cancel()
@@ -120,7 +120,7 @@ async def test_silent_stream_is_lost(sink: KeepingSink) -> None:
     limits = StreamLimits(silence_s=0.3)
     async with stub_venue() as venue, watching(venue, sink, wanted, limits) as task:
         with pytest.raises(StreamLost, match="silent"):
-            await asyncio.wait_for(asyncio.shield(task), 5)
+            await asyncio.wait_for(asyncio.shield(task), LIMIT_S)
 
 
 async def test_message_that_cannot_be_read_ends_the_stream_aloud(sink: KeepingSink) -> None:
@@ -128,4 +128,4 @@ async def test_message_that_cannot_be_read_ends_the_stream_aloud(sink: KeepingSi
     async with stub_venue() as venue, watching(venue, sink, wanted) as task:
         await venue.send(json.dumps({"e": "trade", "s": "BTCUSDT", "t": 1, "q": "1", "T": 1}))
         with pytest.raises(StreamLost, match="cannot be read"):
-            await asyncio.wait_for(asyncio.shield(task), 5)
+            await asyncio.wait_for(asyncio.shield(task), LIMIT_S)

@@ -16,7 +16,7 @@ from alphapulse.errors import InstrumentUnavailable, StreamLost
 from alphapulse.exchanges.streams import binance, bybit, connection
 from alphapulse.exchanges.streams.memory import StreamMemory
 from alphapulse.exchanges.streams.watchdog import StreamLimits
-from tests.eventually import eventually
+from tests.eventually import LIMIT_S, eventually
 from tests.fixtures.clock import HandClock
 from tests.fixtures.streams import KeepingSink, make_instruments, make_memory
 from tests.fixtures.stub_venue import (
@@ -28,7 +28,10 @@ from tests.fixtures.stub_venue import (
 )
 
 BTC = Symbol("BTC/USDT")
-LIMITS = StreamLimits(open_s=2, confirm_s=2, silence_s=2, topic_silence_s=60, overlap_s=0.5)
+# Silence is told by the hand clock; the rest are limits that no test here runs into.
+LIMITS = StreamLimits(
+    open_s=LIMIT_S, confirm_s=LIMIT_S, silence_s=2, topic_silence_s=60, overlap_s=0.5
+)
 
 
 class Watching:
@@ -90,7 +93,7 @@ def day(event_ms: int, symbol: str = "BTCUSDT") -> str:
 
 async def lost(state: Watching) -> StreamLost:
     with pytest.raises(StreamLost) as raised:
-        await asyncio.wait_for(state.task, 5)
+        await asyncio.wait_for(state.task, LIMIT_S)
     return raised.value
 
 
@@ -213,7 +216,7 @@ async def test_silent_topic_is_subscribed_anew_while_others_speak(
             await venue.send(day(number, "ETHUSDT"))
             return len(venue.requests[books]) >= 3
 
-        await eventually(renewed, within_s=10)
+        await eventually(renewed)
         assert not state.task.done()
 
     assert [(r["method"], r["params"]) for r in venue.requests[books][1:]] == [
@@ -280,7 +283,7 @@ async def test_refused_subscription_names_the_symbol(sink: KeepingSink, clock: H
         watching(venue, sink, clock, "BTC/USDT", "ETH/USDT") as state,
     ):
         with pytest.raises(InstrumentUnavailable) as raised:
-            await asyncio.wait_for(state.task, 5)
+            await asyncio.wait_for(state.task, LIMIT_S)
 
     assert raised.value.facts["symbol"] == "ETH/USDT"
     assert "ethusdt@ticker" in str(raised.value.facts["venue_message"])
@@ -367,7 +370,7 @@ async def test_empty_subscription_waits_without_a_connection(
                 on_connected=(connected := asyncio.Event()).set,
             )
         )
-        await asyncio.wait_for(connected.wait(), 2)
+        await asyncio.wait_for(connected.wait(), LIMIT_S)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

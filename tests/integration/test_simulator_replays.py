@@ -45,7 +45,7 @@ async def closed_candles(socket: PlainSocket, count: int) -> dict[str, list[Row]
     rows: dict[str, list[Row]] = {}
     seen = 0
     while seen < count:
-        message = await socket.receive(within_s=20)
+        message = await socket.receive()
         if "stream" in message and message["data"]["k"]["x"]:
             rows.setdefault(message["stream"], []).append(row_of_frame(message["data"]))
             seen += 1
@@ -128,7 +128,7 @@ async def test_a_slow_reader_holds_the_replay_up_and_loses_nothing(tmp_path: Pat
         await asyncio.sleep(0.3)
         rows: list[Row] = []
         while len(rows) < len(recorded):
-            data = (await socket.receive(within_s=20))["data"]
+            data = (await socket.receive())["data"]
             if data.get("e") == "kline" and data["k"]["x"]:
                 rows.append(row_of_frame(data))
 

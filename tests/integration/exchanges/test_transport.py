@@ -10,15 +10,25 @@ from aiohttp import web
 
 from alphapulse.exchanges.ccxt.transport import Answer, NoAnswer, Request, Transport
 from alphapulse.exchanges.settings import ExchangesSettings
+from tests.eventually import LIMIT_S
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-SETTINGS = ExchangesSettings(request_timeout_s=0.5, connect_timeout_s=0.5, max_answer_bytes=100_000)
+SETTINGS = ExchangesSettings(
+    request_timeout_s=LIMIT_S, connect_timeout_s=LIMIT_S, max_answer_bytes=100_000
+)
 
 
 @pytest.fixture
 async def transport() -> AsyncIterator[Transport]:
     transport = Transport(SETTINGS)
+    yield transport
+    await transport.close()
+
+
+@pytest.fixture
+async def impatient() -> AsyncIterator[Transport]:
+    transport = Transport(SETTINGS.model_copy(update={"request_timeout_s": 0.5}))
     yield transport
     await transport.close()
 
@@ -108,27 +118,26 @@ async def test_no_cookie_is_kept(transport: Transport) -> None:
     assert seen == [None, None]
 
 
-async def test_an_answer_that_never_comes_ends_in_time(transport: Transport) -> None:
+async def test_an_answer_that_never_comes_ends_in_time(impatient: Transport) -> None:
     async def hang(_: web.Request) -> web.Response:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         return web.Response()
 
     with pytest.raises(NoAnswer, match="in time") as caught:
-        await ask(transport, hang)
+        await ask(impatient, hang)
     assert caught.value.was_sent
 
 
-async def test_an_answer_that_drips_ends_in_time(transport: Transport) -> None:
+async def test_an_answer_that_drips_ends_in_time(impatient: Transport) -> None:
     async def drip(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        for _ in range(100):
+        while True:
             await response.write(b" ")
             await asyncio.sleep(0.1)
-        return response
 
     with pytest.raises(NoAnswer) as caught:
-        await ask(transport, drip)
+        await ask(impatient, drip)
     assert caught.value.was_sent
 
 

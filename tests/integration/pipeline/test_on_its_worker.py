@@ -51,7 +51,6 @@ async def test_it_syncs_on_its_own_thread_is_called_from_another_and_leaves_noth
             # The report may be read from this thread.
             await eventually(
                 lambda: {s.state for s in synchronizer.report().statuses} == {SyncState.OK},
-                within_s=20,
             )
             held = simulator.books("binance-main").balances
             async with database.read() as tx:

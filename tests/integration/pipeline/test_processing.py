@@ -55,10 +55,10 @@ async def test_no_closed_candle_is_lost_and_each_is_stored_once(
             for symbol in SYMBOLS:
                 for candle in told[symbol][start : start + 1000]:
                     mailbox.put(CandleClosed(candle))
-            await eventually(lambda: mailbox.depth == 0, within_s=30)
+            await eventually(lambda: mailbox.depth == 0)
         for candle in told[SYMBOLS[0]][:1000]:
             mailbox.put(CandleClosed(candle))  # told again after a reconnect
-        await eventually(lambda: mailbox.depth == 0, within_s=30)
+        await eventually(lambda: mailbox.depth == 0)
 
     assert mailbox.overflows == 0
     for symbol in SYMBOLS:
