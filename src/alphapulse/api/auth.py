@@ -11,6 +11,7 @@ from alphapulse.api.credentials import identify
 from alphapulse.api.dependencies import RunningNow
 from alphapulse.security.scopes import Scope, require
 from alphapulse.security.tokens import Access
+from alphapulse.services.viewer import Viewer
 
 _READING = {"GET", "HEAD"}
 
@@ -51,11 +52,17 @@ async def authorize(
     return access
 
 
-PortfolioReader = Annotated[Access, Security(authorize, scopes=[Scope.PORTFOLIO_READ])]
-ExchangeReader = Annotated[Access, Security(authorize, scopes=[Scope.EXCHANGE_READ])]
+async def see(caller: Annotated[Access, Security(authorize)], running: RunningNow) -> Viewer:
+    """Let pass as `authorize` does, for a route that shows what is the caller's to see."""
+    return await running.services.users.viewer(caller.user_id)
+
+
+PortfolioViewer = Annotated[Viewer, Security(see, scopes=[Scope.PORTFOLIO_READ])]
+ExchangeViewer = Annotated[Viewer, Security(see, scopes=[Scope.EXCHANGE_READ])]
+ExchangeKeeper = Annotated[Viewer, Security(see, scopes=[Scope.EXCHANGE_WRITE])]
+SystemViewer = Annotated[Viewer, Security(see, scopes=[Scope.SYSTEM_READ])]
 ExchangeWriter = Annotated[Access, Security(authorize, scopes=[Scope.EXCHANGE_WRITE])]
 MarketReader = Annotated[Access, Security(authorize, scopes=[Scope.MARKET_READ])]
 ProfileReader = Annotated[Access, Security(authorize, scopes=[Scope.PROFILE_READ])]
 ProfileWriter = Annotated[Access, Security(authorize, scopes=[Scope.PROFILE_WRITE])]
-SystemReader = Annotated[Access, Security(authorize, scopes=[Scope.SYSTEM_READ])]
 SystemAdmin = Annotated[Access, Security(authorize, scopes=[Scope.SYSTEM_ADMIN])]

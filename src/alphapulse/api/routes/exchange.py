@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from alphapulse.api.auth import ExchangeReader, ExchangeWriter
+from alphapulse.api.auth import ExchangeKeeper, ExchangeViewer, ExchangeWriter
 from alphapulse.api.dependencies import AllServices, RequestId
 from alphapulse.api.openapi import problem_responses
 from alphapulse.api.schemas.exchange import (
@@ -43,7 +43,9 @@ from alphapulse.services.business_logic import Services
 
 router = APIRouter(prefix="/api/exchange", tags=["exchange"])
 
-AccountPath = Annotated[str, Path(max_length=100, description="The id from the list of accounts.")]
+AccountPath = Annotated[
+    AccountId, Path(max_length=100, description="The id from the list of accounts.")
+]
 
 QUEUE_S = 0.1
 """How long ``refresh=queue`` waits for the reading to be under way."""
@@ -56,7 +58,7 @@ QUEUE_S = 0.1
 )
 async def get_balance(
     query: Annotated[BalanceQuery, Query()],
-    caller: ExchangeReader,
+    viewer: ExchangeViewer,
     services: AllServices,
     request_id: RequestId,
 ) -> BalanceBody:
@@ -66,7 +68,7 @@ async def get_balance(
     ended badly shows what was read last, and its account says so. `refresh=queue` asks for a
     reading and does not wait.
     """
-    viewer = services.portfolio.seen_in(await services.users.viewer(caller.user_id), query.currency)
+    viewer = services.portfolio.seen_in(viewer, query.currency)
     only = [AccountId(account) for account in query.account]
     if query.refresh != "none":
         late = await services.accounts.refresh(
@@ -88,12 +90,11 @@ async def get_balance(
 )
 async def get_orders(
     query: Annotated[OrdersQuery, Query()],
-    caller: ExchangeReader,
+    viewer: ExchangeViewer,
     services: AllServices,
     request_id: RequestId,
 ) -> OrderPage:
     """Orders of every account, newest first; those that others placed with the same key as well."""
-    viewer = await services.users.viewer(caller.user_id)
     only = [AccountId(account) for account in query.account]
     page = await services.orders.page(
         services.portfolio.accounts(viewer, only),
@@ -108,12 +109,11 @@ async def get_orders(
 @router.get("/accounts", operation_id="list_exchange_accounts", responses=problem_responses())
 async def get_accounts(
     query: Annotated[AccountsQuery, Query()],
-    caller: ExchangeReader,
+    viewer: ExchangeViewer,
     services: AllServices,
     request_id: RequestId,
 ) -> AccountPage:
     """Every connected account, with what its key may do and how fresh each kind of data is."""
-    viewer = await services.users.viewer(caller.user_id)
     found = await services.accounts.list(viewer)
     return views.accounts_page(
         found, services.portfolio, query, plain_meta(services.clock.now(), request_id)
@@ -155,11 +155,10 @@ async def post_account(
     responses=problem_responses(NotFound),
 )
 async def get_account(
-    account_id: AccountPath, caller: ExchangeReader, services: AllServices, request_id: RequestId
+    account_id: AccountPath, viewer: ExchangeViewer, services: AllServices, request_id: RequestId
 ) -> AccountBody:
     """One connected account."""
-    viewer = await services.users.viewer(caller.user_id)
-    account = await services.accounts.load(viewer, AccountId(account_id))
+    account = await services.accounts.load(viewer, account_id)
     return _body(account, services, request_id)
 
 
@@ -169,11 +168,10 @@ async def get_account(
     responses=problem_responses(NotFound, SecretUnreadable, WorkerStopped),
 )
 async def post_account_test(
-    account_id: AccountPath, caller: ExchangeWriter, services: AllServices, request_id: RequestId
+    account_id: AccountPath, viewer: ExchangeKeeper, services: AllServices, request_id: RequestId
 ) -> KeyCheckBody:
     """Check the stored key again, step by step; a refusal is an answer here, not an error."""
-    viewer = await services.users.viewer(caller.user_id)
-    _, check = await services.accounts.test(viewer, AccountId(account_id))
+    _, check = await services.accounts.test(viewer, account_id)
     return KeyCheckBody(
         meta=plain_meta(services.clock.now(), request_id),
         ok=check.is_ok,
@@ -189,11 +187,10 @@ async def post_account_test(
     responses=problem_responses(NotFound, WorkerStopped),
 )
 async def post_account_pause(
-    account_id: AccountPath, caller: ExchangeWriter, services: AllServices, request_id: RequestId
+    account_id: AccountPath, viewer: ExchangeKeeper, services: AllServices, request_id: RequestId
 ) -> AccountBody:
     """Stop reading the account; what is known of it stays, marked."""
-    viewer = await services.users.viewer(caller.user_id)
-    account = await services.accounts.pause(viewer, AccountId(account_id))
+    account = await services.accounts.pause(viewer, account_id)
     return _body(account, services, request_id)
 
 
@@ -203,11 +200,10 @@ async def post_account_pause(
     responses=problem_responses(NotFound, WorkerStopped),
 )
 async def post_account_resume(
-    account_id: AccountPath, caller: ExchangeWriter, services: AllServices, request_id: RequestId
+    account_id: AccountPath, viewer: ExchangeKeeper, services: AllServices, request_id: RequestId
 ) -> AccountBody:
     """Read the account again, also when it was disabled because its key was refused."""
-    viewer = await services.users.viewer(caller.user_id)
-    account = await services.accounts.resume(viewer, AccountId(account_id))
+    account = await services.accounts.resume(viewer, account_id)
     return _body(account, services, request_id)
 
 
@@ -218,11 +214,10 @@ async def post_account_resume(
     responses=problem_responses(NotFound, WorkerStopped),
 )
 async def delete_account(
-    account_id: AccountPath, caller: ExchangeWriter, services: AllServices
+    account_id: AccountPath, viewer: ExchangeKeeper, services: AllServices
 ) -> None:
     """Forget the account, its key and everything that was read from it."""
-    viewer = await services.users.viewer(caller.user_id)
-    await services.accounts.remove(viewer, AccountId(account_id))
+    await services.accounts.remove(viewer, account_id)
 
 
 @router.post(
@@ -231,11 +226,10 @@ async def delete_account(
     responses=problem_responses(NotFound, Conflict, WorkerStopped),
 )
 async def post_sync(
-    body: SyncRequest, caller: ExchangeWriter, services: AllServices, request_id: RequestId
+    body: SyncRequest, viewer: ExchangeKeeper, services: AllServices, request_id: RequestId
 ) -> SyncedAccounts:
     """Read accounts now. Answers when the readings have ended, well or badly, or after `wait_s`;
     how each went is in its `sync`."""
-    viewer = await services.users.viewer(caller.user_id)
     read = await services.accounts.sync(
         viewer,
         None if body.account is None else AccountId(body.account),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from alphapulse.api.auth import PortfolioReader
+from alphapulse.api.auth import PortfolioViewer
 from alphapulse.api.dependencies import AllServices, RequestId
 from alphapulse.api.openapi import problem_responses
 from alphapulse.api.schemas.portfolio import (
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/portfolio", tags=["portfolio"])
 )
 async def get_summary(
     query: Annotated[SummaryQuery, Query()],
-    caller: PortfolioReader,
+    viewer: PortfolioViewer,
     services: AllServices,
     request_id: RequestId,
 ) -> Summary:
@@ -37,7 +37,7 @@ async def get_summary(
     An exchange that does not answer makes no error: its last good values stay in, `complete` is
     false and the account says since when.
     """
-    viewer = services.portfolio.seen_in(await services.users.viewer(caller.user_id), query.currency)
+    viewer = services.portfolio.seen_in(viewer, query.currency)
     only = [AccountId(account) for account in query.account]
     snapshot = services.portfolio.snapshot(viewer, only)
     return views.summary_of(snapshot, services.portfolio, services.live, request_id)
@@ -50,7 +50,7 @@ async def get_summary(
 )
 async def get_positions(
     query: Annotated[PositionsQuery, Query()],
-    caller: PortfolioReader,
+    viewer: PortfolioViewer,
     services: AllServices,
     request_id: RequestId,
 ) -> PositionPage:
@@ -59,7 +59,7 @@ async def get_positions(
     `price.value` times `quantity` is `value`, and the values add up to the summary's
     `total_assets`, to the last digit.
     """
-    viewer = services.portfolio.seen_in(await services.users.viewer(caller.user_id), query.currency)
+    viewer = services.portfolio.seen_in(viewer, query.currency)
     only = [AccountId(account) for account in query.account]
     snapshot = services.portfolio.snapshot(viewer, only)
     return positions.page_of(snapshot, services.live, query, request_id)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from alphapulse.api.auth import SystemReader
+from alphapulse.api.auth import SystemViewer
 from alphapulse.api.dependencies import AllServices, RequestId, RunningNow
 from alphapulse.api.openapi import VERSION, problem_responses
 from alphapulse.api.schemas.system import (
@@ -24,11 +24,10 @@ router = APIRouter(tags=["system"])
     responses=problem_responses() | {503: {"model": SystemStatusBody, "description": "Down"}},
 )
 async def get_status(
-    caller: SystemReader, running: RunningNow, response: Response, request_id: RequestId
+    viewer: SystemViewer, running: RunningNow, response: Response, request_id: RequestId
 ) -> SystemStatusBody:
     """Every part, with the cause of what is not well; 503 only when the whole is down."""
     services = running.services
-    viewer = await services.users.viewer(caller.user_id)
     status = await services.system.status(viewer)
     response.status_code = 503 if status.status == "down" else 200
     hub = running.hub
