@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alphapulse.cli.console import out
-from alphapulse.cli.folder import SIMULATOR_FILE
+from alphapulse.cli.folder import SIMULATED_ACCOUNTS_FILE, SIMULATOR_FILE
 from alphapulse.cli.options import AsJson, DataDir, data_dir
 from alphapulse.cli.serve import print_ready
 
@@ -98,7 +98,8 @@ def _reset(folder: Path) -> None:
         client = LocalClient(folder)
         client.get("/health/live")
         raise Conflict("the demo still runs; stop it first", url=client.url)
-    for path in (folder / name for name in ("db", KEY_FILE_NAME, SIMULATOR_FILE)):
+    names = ("db", KEY_FILE_NAME, SIMULATOR_FILE, SIMULATED_ACCOUNTS_FILE)
+    for path in (folder / name for name in names):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
@@ -130,7 +131,8 @@ def _simulated_exchange(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _simulator_settings(folder: Path) -> dict[str, Any]:
-    """The same keys and the same past at every start, so that what was synchronized stays true."""
+    """The same keys at every start and, before the first one, the same past; from then on the
+    accounts go on where they were, so that what was synchronized stays true."""
     from datetime import UTC, datetime
 
     from alphapulse.simulator.settings import DEMO_ACCOUNTS
@@ -148,7 +150,7 @@ def _simulator_settings(folder: Path) -> dict[str, Any]:
         past_until = datetime.now(UTC).isoformat()
         file.write_text(json.dumps({"accounts": accounts, "history_until": past_until}))
     settings: dict[str, Any] = json.loads(file.read_text())
-    return settings
+    return settings | {"state_file": str(folder / SIMULATED_ACCOUNTS_FILE)}
 
 
 def _first_document(stream: Any) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from alphapulse.errors import NotRunning
 SERVER_FILE = "server.json"
 SIMULATOR_FILE = "simulator.json"
 """What a demo's exchanges are; only the data folder of a demo has it."""
+SIMULATED_ACCOUNTS_FILE = "simulated-accounts.json"
+"""What became of a demo's accounts at its exchanges."""
 
 
 @dataclass(frozen=True, slots=True)

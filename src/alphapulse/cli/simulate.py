@@ -30,6 +30,9 @@ def simulate(
     tls_port: Annotated[
         int | None, typer.Option(help="Speak TLS there too, for clients of fixed addresses.")
     ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Keep accounts in this file from one run to the next.")
+    ] = None,
     settings_from: Annotated[
         Path | None, typer.Option("--settings", help="JSON file with every setting; - is stdin.")
     ] = None,
@@ -53,7 +56,13 @@ def simulate(
             settings = SimulatorSettings.model_validate_json(text)
         else:
             settings = SimulatorSettings.model_validate(
-                {"port": port, "seed": seed, "speed": speed, "tls_port": tls_port}
+                {
+                    "port": port,
+                    "seed": seed,
+                    "speed": speed,
+                    "tls_port": tls_port,
+                    "state_file": state,
+                }
                 | ({"driver": _replay(candles)} if candles else {})
             )
     except (ValidationError, OSError) as error:

@@ -26,6 +26,7 @@ from alphapulse.simulator.settings import (
     SimulatedAccountSettings,
     SimulatorSettings,
 )
+from alphapulse.simulator.state_file import load
 from alphapulse.simulator.world import SimulatedAccount, World
 
 # Where the core's own rates for perpetuals are not the venue's.
@@ -41,7 +42,9 @@ def open_world(
         live: the market's clock from today on.
         recorded: what a recording needs listed besides the usual.
     """
-    days = _history_days(settings)
+    # Those who were here before have a past already; it is not lived through twice.
+    is_first = settings.state_file is None or not settings.state_file.exists()
+    days = _history_days(settings) if is_first else 0
     until_ms = _until_ms(settings, live)
     past = PastClock(live, until_ms - days * DAY_MS)
     spot = (*spot_instruments(), *recorded)
@@ -50,7 +53,9 @@ def open_world(
         "bybit": Venue("bybit", (*spot, *linear_instruments()), past, client_ids=ClientIds.FOREVER),
     }
     world = World(venues, {name: AuthClock(clock) for name in venues})
-    for account in settings.accounts:
+    if settings.state_file is not None:
+        world.restored = load(settings.state_file, world)
+    for account in _new(world, settings):
         _open_account(world, account, past.now_ms())
     if days:
         positions = {account.label: account.positions for account in settings.accounts}
@@ -72,7 +77,7 @@ def settle_in(world: World, settings: SimulatorSettings) -> None:
         for market in venue.markets.values():
             if moving is not None and market.instrument.unified not in moving:
                 venue.set_status(market, MarketStatus.HALT)
-    for known in settings.accounts:
+    for known in _new(world, settings):
         venue = world.venues[known.venue]
         account = venue.accounts[known.label]
         for name, quantity in known.positions.items():
@@ -80,6 +85,11 @@ def settle_in(world: World, settings: SimulatorSettings) -> None:
         if _history_days(settings):
             rest_open_orders(venue, account, settings.seed)
     world.open_doors()
+
+
+def _new(world: World, settings: SimulatorSettings) -> list[SimulatedAccountSettings]:
+    """Accounts that no earlier run has left."""
+    return [account for account in settings.accounts if account.label not in world.restored]
 
 
 def _history_days(settings: SimulatorSettings) -> int:

@@ -165,6 +165,10 @@ class SimulatorSettings(_Frozen):
     what was read from it once stays true at the next start."""
     enforce_limits: bool = True
     """Answer 429, 418 or 10006 to a client that is too fast."""
+    state_file: Path | None = None
+    """Where accounts live between runs: balances, positions, orders, history, keys. While the file
+    is there it is what counts, and ``deposits``, ``positions`` and ``history_days`` are only for
+    accounts that are not in it. ``None``: every run begins anew."""
     profiles: dict[VenueName, Profile] = Field(default_factory=dict)
     """Habits of a venue that is less than honest or punctual: the name of one, or its fields."""
 
@@ -173,6 +177,9 @@ class SimulatorSettings(_Frozen):
         labels = [account.label for account in self.accounts]
         if len(set(labels)) != len(labels):
             raise ValueError("account labels must be unique")
+        is_live = isinstance(self.driver, GeneratorSettings) and self.speed == 1
+        if self.state_file is not None and not is_live:
+            raise ValueError("state_file needs a market that lives now: a generator at speed 1")
         is_local = self.host == "localhost" or ip_address(self.host).is_loopback
         if not is_local and not self.allow_public_bind:
             raise ValueError(

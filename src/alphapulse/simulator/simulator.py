@@ -29,6 +29,7 @@ from alphapulse.simulator.settings import (
     GeneratorSettings,
     SimulatorSettings,
 )
+from alphapulse.simulator.state_file import StateKeeper
 from alphapulse.simulator.tls import LocalAuthority
 from alphapulse.simulator.upheaval import Upheaval
 from alphapulse.simulator.venues.binance.limits import RateLimits as BinanceLimits
@@ -78,15 +79,24 @@ class Simulator:
         """Serve until the block ends; then every connection is dropped and no task is left."""
         settings = settings or SimulatorSettings()
         simulator = cls._build(settings, clock or SystemClock(), faults)
-        play = asyncio.create_task(simulator._conductor.run(), name="simulator-conductor")
+        keeper = None
+        if settings.state_file is not None:
+            keeper = StateKeeper(settings.state_file, simulator.world)
+            keeper.write()
+        tasks = [asyncio.create_task(simulator._conductor.run(), name="simulator-conductor")]
+        if keeper is not None:
+            tasks.append(asyncio.create_task(keeper.run(), name="simulator-state-keeper"))
         try:
             await simulator._listen(settings)
             yield simulator
         finally:
             await simulator._server.stop()
-            play.cancel()
-            with suppress(asyncio.CancelledError):
-                await play
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            if keeper is not None:
+                keeper.write()
 
     @property
     def url(self) -> str:

@@ -102,6 +102,8 @@ class World:
         self.venues = venues
         self.auth_clocks = auth_clocks
         self._accounts: dict[str, SimulatedAccount] = {}
+        self.restored: frozenset[str] = frozenset()
+        """Labels of the accounts that were there before this run."""
         self._random = random.Random(0)
         self.orders_seen = 0
         """Orders that a venue acknowledged since `open_doors`."""

@@ -133,6 +133,12 @@ class OrderDesk:
         self.follow_up(market)
         return copy(known)
 
+    def adopt(self, market: Market, order: Order) -> None:
+        """Let an open order of an earlier run wait on; it must not cross what is there."""
+        self._shelf.add(order)
+        if order.state is not OrderState.UNTRIGGERED:
+            self._execution.rest(market, order)
+
     def force(
         self, account: Account, market: Market, position: Position, lots: int, origin: Origin
     ) -> Order:

@@ -1,7 +1,7 @@
 """Exchange: one simulated venue's world. Markets, accounts, orders, and the passing of time."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from alphapulse.domain.money import EXACT
@@ -16,6 +16,7 @@ from alphapulse.simulator.core.events import (
     CandleClosed,
     Cause,
     CoreEvent,
+    FundingCharged,
     LeverageChanged,
     MarketStatusChanged,
     Pulse,
@@ -58,6 +59,16 @@ Key = tuple[Category, str]
 
 Judge = Callable[[Account, Market], RefusalReason | str | None]
 """Refuses an order with a reason, lets it be rejected afterwards with a text, or says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Where a venue's numbering is, so that no number is given twice."""
+
+    next_order_id: int
+    last_funding_id: int
+    tape: dict[str, tuple[int, int]]
+    """Last trade and last aggregate trade of each market that has traded."""
 
 
 class Venue:
@@ -298,6 +309,35 @@ class Venue:
         for asset, amount in (futures or {}).items():
             self.deposit(account, asset, amount, Category.LINEAR)
         return account
+
+    def adopt(self, account: Account, charges: Iterable[FundingCharged] = ()) -> None:
+        """Take in a customer who has been here before, with his open orders and what funding he
+        was charged. Before the first price."""
+        self._accounts[account.id] = account
+        self._funding.resume(account.id, charges)
+        for order in sorted(account.open_orders.values(), key=lambda order: order.id):
+            self._desk.adopt(self._markets[order.instrument.key], order)
+
+    @property
+    def numbers(self) -> Numbers:
+        """Where the numbering is."""
+        tape = {
+            f"{category} {name}": market.tape_ids
+            for (category, name), market in self._markets.items()
+            if any(market.tape_ids)
+        }
+        return Numbers(self._entry.next_order_id, self._funding.last_id, tape)
+
+    def resume(self, numbers: Numbers) -> None:
+        """Go on numbering from there."""
+        self._entry.next_order_id = numbers.next_order_id
+        self._funding.last_id = numbers.last_funding_id
+        for (category, name), market in self._markets.items():
+            market.resume(*numbers.tape.get(f"{category} {name}", (0, 0)))
+
+    def funding_charges(self, account: Account) -> Sequence[FundingCharged]:
+        """What an account was charged, oldest first."""
+        return self._funding.charges_of(account.id)
 
     def add_key(self, key: ApiKey) -> None:
         """Let a key sign for ``key.account_id``."""

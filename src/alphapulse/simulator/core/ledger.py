@@ -1,7 +1,7 @@
 """Ledger: what moved an account's money besides its trades, to be asked for later."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -54,6 +54,17 @@ class Ledger:
     def entries(self, account_id: str, category: Category) -> Sequence[LedgerEntry]:
         """Oldest first."""
         return [e for e in self._entries.get(account_id, ()) if e.category is category]
+
+    def all_entries(self, account_id: str) -> Sequence[LedgerEntry]:
+        """Of every category, oldest first."""
+        return self._entries.get(account_id, ())
+
+    def resume(self, account_id: str, entries: Iterable[LedgerEntry]) -> None:
+        """Remember what moved an account's money before."""
+        kept = self._entries[account_id] = deque(entries, maxlen=ENTRIES_KEPT)
+        self._next_id = max([self._next_id, *(entry.id + 1 for entry in kept)])
+        for entry in kept:
+            self._touched_ms[account_id, entry.category, entry.asset] = entry.at_ms
 
     def touched_ms(self, account_id: str, category: Category, asset: str) -> int:
         """When a balance changed last; 0: never."""

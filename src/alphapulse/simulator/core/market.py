@@ -156,6 +156,16 @@ class Market:
             return Decimal(0)
         return self.instrument.price(self.instrument.ticks(self.reference_price))
 
+    @property
+    def tape_ids(self) -> tuple[int, int]:
+        """Numbers of the last trade and the last aggregate trade."""
+        return self._trade_id, self._aggregate_id
+
+    def resume(self, trade_id: int, aggregate_id: int) -> None:
+        """Go on numbering the tape from there."""
+        self._trade_id = max(self._trade_id, trade_id)
+        self._aggregate_id = max(self._aggregate_id, aggregate_id)
+
     def arrive(self) -> None:
         """The market is where its driver says, whatever was traded on the way there."""
         if self.reference_price is not None:

@@ -1,12 +1,11 @@
 """What a Bybit key may read about its account, and the leverage it may set."""
 
-from collections import deque
 from datetime import UTC, datetime
 
 from alphapulse.domain.money import EXACT, plain
 from alphapulse.simulator.core.account import Account
 from alphapulse.simulator.core.candles import DAY_MS
-from alphapulse.simulator.core.events import CoreEvent, FundingCharged
+from alphapulse.simulator.core.events import FundingCharged
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, Instrument
 from alphapulse.simulator.core.order import Fill
@@ -20,9 +19,6 @@ from alphapulse.simulator.venues.bybit.params import Keyed, Params, page
 from alphapulse.simulator.venues.bybit.rows import EXECUTED_BY, Row, execution_row
 
 WINDOW_MS = 7 * DAY_MS
-
-# A year of charges every eight hours on ten contracts.
-FUNDING_KEPT = 10_000
 
 
 def window(params: Params, now_ms: int) -> tuple[int, int]:
@@ -52,8 +48,6 @@ class AccountRoutes:
     def __init__(self, venue: Venue, market: MarketRoutes) -> None:
         self._venue = venue
         self._market = market
-        self._funding: dict[str, deque[FundingCharged]] = {}
-        venue.subscribe(self._remember)
         self.routes: dict[str, Private] = {
             "/v5/account/info": self._info,
             "/v5/account/wallet-balance": self._wallet,
@@ -63,11 +57,6 @@ class AccountRoutes:
             "/v5/position/list": self._positions,
             "/v5/execution/list": self._executions,
         }
-
-    def _remember(self, event: CoreEvent) -> None:
-        if isinstance(event, FundingCharged):
-            kept = self._funding.setdefault(event.account_id, deque(maxlen=FUNDING_KEPT))
-            kept.append(event)
 
     def _info(self, params: Params, caller: Caller) -> Row:
         return {
@@ -214,7 +203,7 @@ class AccountRoutes:
         name = params.optional("symbol")
         return [
             ((charge.at_ms, charge.trade_id), charge)
-            for charge in self._funding.get(caller.account.id, ())
+            for charge in self._venue.funding_charges(caller.account)
             if name in {None, charge.instrument.name}
         ]
 
