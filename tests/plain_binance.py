@@ -33,11 +33,16 @@ class PlainBinance:
     """Speaks to the simulator as any hand-written client speaks to the venue."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, simulator: Simulator, account: SimulatedAccount
+        self,
+        http: aiohttp.ClientSession,
+        simulator: Simulator,
+        account: SimulatedAccount,
+        host: str,
     ) -> None:
         self._http = http
         self._simulator = simulator
         self.account = account
+        self._host = host
         self.offset_ms = 0
         self.status = 0
         """Of the last answer."""
@@ -65,6 +70,10 @@ class PlainBinance:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         return await self._send(method, f"{path}?{query}", body.encode(), headers)
 
+    async def keyed(self, method: str, path: str) -> Json:
+        """With the key alone, unsigned, as listen keys are asked for."""
+        return await self._send(method, path, b"", {"X-MBX-APIKEY": self.account.api_key})
+
     def signed_params(self, **params: object) -> dict[str, object]:
         """Parameters for the WebSocket API: numbers stay numbers, the signature is over both."""
         named = {**params, "apiKey": self.account.api_key, "timestamp": self._now_ms()}
@@ -91,7 +100,7 @@ class PlainBinance:
         return int(time.time() * 1000) + self.offset_ms
 
     async def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Json:
-        url = f"{self._simulator.url}/api.binance.com{path}"
+        url = f"{self._simulator.url}/{self._host}{path}"
         async with self._http.request(method, url, data=body or None, headers=headers) as response:
             self.status, self.headers = response.status, dict(response.headers)
             return await response.json()
@@ -143,10 +152,10 @@ class PlainSocket:
 
 @asynccontextmanager
 async def plain_binance(
-    simulator: Simulator, label: str = "binance-main"
+    simulator: Simulator, label: str = "binance-main", host: str = "api.binance.com"
 ) -> AsyncIterator[PlainBinance]:
     async with aiohttp.ClientSession() as http:
-        yield PlainBinance(http, simulator, simulator.account(label))
+        yield PlainBinance(http, simulator, simulator.account(label), host)
 
 
 def _texts(params: dict[str, object]) -> dict[str, str]:

@@ -3,11 +3,15 @@
 from alphapulse.simulator.core.clock import AuthClock
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
+from alphapulse.simulator.core.refusal import Refused
+from alphapulse.simulator.venues.binance.codes import BinanceError, missing
 from alphapulse.simulator.venues.binance.limits import RateLimits
 from alphapulse.simulator.venues.binance.market_rows import ZERO, Row, text
 from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.binance.routes import Caller, Private
 from alphapulse.simulator.venues.binance_spot.market import MarketRoutes
+
+TRANSFERS = {"MAIN_UMFUTURE": Category.LINEAR, "UMFUTURE_MAIN": Category.SPOT}
 
 LEGAL_MONEY = frozenset({"EUR", "USD", "GBP"})
 
@@ -36,6 +40,11 @@ class AccountRoutes:
             ("GET", "/sapi/v1/margin/allPairs"): self._nothing,
             ("GET", "/sapi/v1/margin/isolated/allPairs"): self._nothing,
         }
+
+    @property
+    def writes(self) -> dict[tuple[str, str], Private]:
+        """By method and path; they need a key that may trade."""
+        return {("POST", "/sapi/v1/asset/transfer"): self._transfer}
 
     def _account(self, params: Params, caller: Caller) -> Row:
         account = caller.account
@@ -117,13 +126,27 @@ class AccountRoutes:
             "enableWithdrawals": key.can_withdraw,
             "enableInternalTransfer": False,
             "enableMargin": False,
-            "enableFutures": False,
-            "permitsUniversalTransfer": False,
+            "enableFutures": key.can_trade,
+            "permitsUniversalTransfer": key.can_trade,
             "enableVanillaOptions": False,
             "enableFixApiTrade": False,
             "enableFixReadOnly": False,
             "enablePortfolioMarginTrading": False,
         }
+
+    def _transfer(self, params: Params, caller: Caller) -> Row:
+        """Between the spot and the futures wallet."""
+        into = TRANSFERS.get(params.text("type"))
+        if into is None:
+            raise BinanceError(-9000, "Transfer type is not supported.")
+        asset, amount = params.text("asset"), params.decimal("amount")
+        if not amount:
+            raise missing("amount")
+        try:
+            self._venue.transfer(caller.account, asset, amount, into)
+        except Refused:
+            raise BinanceError(-5013, "Asset transfer failed: insufficient balance") from None
+        return {"tranId": self._venue.ledger.entries(caller.account.id, into)[-1].id}
 
     def _trade_fees(self, params: Params, caller: Caller) -> list[Row]:
         rates = caller.account.fees[Category.SPOT]

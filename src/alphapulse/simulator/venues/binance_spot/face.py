@@ -76,7 +76,7 @@ class BinanceSpotFace:
             weight=weight,
             public=market.routes,
             reads=account.reads | orders.reads,
-            writes=orders.writes,
+            writes=account.writes | orders.writes,
             counted=_COUNTED,
         )
 

@@ -21,6 +21,7 @@ from alphapulse.simulator.venues.binance_usdm.listing import (
     PERCENT_UP,
 )
 
+CLIENT_ID_LENGTH = 36
 CLIENT_ID = r"^[\.A-Z\:/a-z0-9_-]{1,36}$"
 
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
@@ -46,8 +47,11 @@ def client_id(params: Params, name: str) -> str:
     value = params.optional(name)
     if value is None:
         return uuid4().hex[:22]
-    if params.matching(name, CLIENT_ID) is None or len(value) > 36:
-        raise BinanceError(-4015, "Client order id length should not be more than 36 chars")
+    if len(value) > CLIENT_ID_LENGTH:
+        raise BinanceError(
+            -4015, f"Client order id length should be less than {CLIENT_ID_LENGTH} chars"
+        )
+    params.matching(name, CLIENT_ID)
     return value
 
 
@@ -72,7 +76,7 @@ def plain_order(params: Params, account: Account, market: Market, now_ms: int) -
             if params.has(name):
                 raise not_required(name)
         return request
-    return _limited(params, market, request, now_ms)
+    return _limited(params, market, request, params.text("timeInForce"), now_ms)
 
 
 def conditional_order(
@@ -100,7 +104,7 @@ def conditional_order(
     elif request.quantity is None:
         raise missing("quantity")
     if kind in {"STOP", "TAKE_PROFIT"}:
-        return _limited(params, market, request, now_ms)
+        return _limited(params, market, request, params.optional("timeInForce") or "GTC", now_ms)
     return request
 
 
@@ -130,12 +134,13 @@ def _closes(side: Side, position_side: PositionSide) -> bool:
     return closing.get(position_side) is side
 
 
-def _limited(params: Params, market: Market, request: OrderRequest, now_ms: int) -> OrderRequest:
+def _limited(
+    params: Params, market: Market, request: OrderRequest, life: str, now_ms: int
+) -> OrderRequest:
+    """With its limit price, and how long it lives."""
     params.text("price")
-    time_in_force = TIMES_IN_FORCE.get(params.optional("timeInForce") or "")
+    time_in_force = TIMES_IN_FORCE.get(life)
     if time_in_force is None:
-        if not params.has("timeInForce"):
-            raise missing("timeinforce")
         raise BinanceError(-1115, "Invalid timeInForce.")
     price = on_grid(params, "price", market.instrument)
     check_band(market, request.side, price)
