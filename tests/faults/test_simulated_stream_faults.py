@@ -1,6 +1,7 @@
 """Faults of open WebSockets: what goes out, what comes in, and how a connection ends."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -58,6 +59,12 @@ def trade(simulator: Simulator, label: str = BYBIT, times: int = 1) -> None:
     """Nothing else trades: the driver is paused."""
     for _ in range(times):
         simulator.world.trade(label, "BTC/USDT", Side.BUY, Decimal("0.001"))
+
+
+def order_message(request_id: str) -> dict[str, object]:
+    """What places an order on the trade socket."""
+    header = {"X-BAPI-TIMESTAMP": str(int(time.time() * 1000))}
+    return {"reqId": request_id, "header": header, "op": "order.create", "args": [ORDER]}
 
 
 async def numbers(socket: PlainSocket, count: int) -> list[int]:
@@ -156,7 +163,7 @@ async def test_reply_is_lost_and_the_request_is_executed(
     async with client.socket("/v5/trade") as socket:
         await socket.authenticate()
         simulator.faults.add(LostFrame(match=Match(topic="", path="/v5/trade")))
-        await socket.send({"reqId": "lost", "op": "order.create", "args": [ORDER]})
+        await socket.send(order_message("lost"))
         await socket.send({"reqId": "heard", "op": "ping"})
 
         assert (await socket.receive())["reqId"] == "heard"
@@ -170,11 +177,11 @@ async def test_message_never_arrives(simulator: Simulator, client: PlainBybit) -
     async with client.socket("/v5/trade") as socket:
         await socket.authenticate()
         simulator.faults.add(LostMessage(match=Match(topic="order.create")))
-        await socket.send({"reqId": "lost", "op": "order.create", "args": [ORDER]})
-        await socket.send({"reqId": "heard", "op": "ping"})
+        await socket.send(order_message("lost"))
+        await socket.send(order_message("heard"))
 
         assert (await socket.receive())["reqId"] == "heard"
-    assert simulator.orders_seen == 0
+    assert simulator.orders_seen == 1
 
 
 async def test_no_ping_is_answered_and_frames_go_on(
@@ -350,6 +357,26 @@ async def test_account_stream_ends_and_its_socket_stays_open(simulator: Simulato
         report = await socket.until(lambda m: m.get("event", {}).get("e") == "executionReport")
 
     assert report["subscriptionId"] == again["result"]["subscriptionId"]
+
+
+async def test_listen_key_of_the_futures_is_gone_and_its_stream_says_so(
+    simulator: Simulator,
+) -> None:
+    keys = f"{simulator.url}/fapi.binance.com/fapi/v1/listenKey"
+    headers = {"X-MBX-APIKEY": simulator.account(BINANCE).api_key}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        made = await (await http.post(keys)).json()
+        stream = f"{simulator.url}/fstream.binance.com/private/ws?listenKey={made['listenKey']}"
+        async with http.ws_connect(stream) as socket:
+            simulator.faults.add(EndedUserStream(match=Match(path="*/listenKey")))
+            renewed = await (await http.put(keys)).json()
+            event = await socket.receive_json()
+            assert not socket.closed
+        anew = await (await http.post(keys)).json()
+
+    assert renewed["code"] == -1125
+    assert (event["e"], event["listenKey"]) == ("listenKeyExpired", made["listenKey"])
+    assert anew["listenKey"] != made["listenKey"]
 
 
 async def test_burst_is_as_many_trades_as_ordered(simulator: Simulator, client: PlainBybit) -> None:

@@ -38,8 +38,8 @@ class ChangedPermissions(_OfAccount):
 
 
 class EndedUserStream(_OfAccount):
-    """The account's own stream ends, its socket stays open: ``eventStreamTerminated`` on Binance
-    spot, ``listenKeyExpired`` on USD-M, whose key is then unknown. Bybit knows no such thing."""
+    """The account's own streams end, their sockets stay open: ``eventStreamTerminated`` on Binance
+    spot and ``listenKeyExpired`` on USD-M, whose key is then unknown. Bybit knows no such thing."""
 
     kind: Literal["ended_user_stream"] = "ended_user_stream"
 
