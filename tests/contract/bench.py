@@ -39,6 +39,9 @@ HISTORY = timedelta(days=14)
 # Which venue each adapter is laid on.
 ADAPTERS = {"binance": "binance", "bybit": "bybit", "generic": "binance"}
 
+# The simulated account of each.
+LABELS = {"binance": "binance-main", "bybit": "bybit-unified", "generic": "binance-main"}
+
 # How long the venue asks to be left alone: no stop of this machine is as long.
 BAN_S = 60
 

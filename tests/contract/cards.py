@@ -181,6 +181,7 @@ async def open_orders(bench: Bench) -> None:
     assert len({one.exchange_order_id for one in found}) == len(found)
     for one in found:
         assert one.status.is_open
+        assert one.quantity is not None
         assert one.quantity > one.filled_quantity
         assert one.created_at.tzinfo is UTC
 

@@ -6,11 +6,9 @@ import pytest
 
 from alphapulse.simulator.settings import SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
-from tests.contract.bench import ADAPTERS, Bench
+from tests.contract.bench import ADAPTERS, LABELS, Bench
 from tests.contract.cards import CARDS, Card
 from tests.fixtures.simulator import QUICK, WEEKS
-
-LABELS = {"binance": "binance-main", "bybit": "bybit-unified", "generic": "binance-main"}
 
 
 @pytest.fixture

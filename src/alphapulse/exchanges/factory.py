@@ -11,7 +11,9 @@ from typing import Any
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.errors import InvalidInput
-from alphapulse.exchanges.adapters import binance, bybit, generic
+from alphapulse.exchanges.adapters import generic
+from alphapulse.exchanges.adapters.binance import exchange as binance
+from alphapulse.exchanges.adapters.bybit import exchange as bybit
 from alphapulse.exchanges.budget import Budgets
 from alphapulse.exchanges.ccxt import loading
 from alphapulse.exchanges.ccxt.client import Surroundings

@@ -249,7 +249,13 @@ class OrderGateway(Protocol):
     """The trading half of an exchange. It sends each request once; nothing below it repeats one."""
 
     @property
-    def order_profile(self) -> OrderProfile: ...
+    def order_profile(self) -> OrderProfile:
+        """What holds in every kind of market here: names, times and what all of them have."""
+        ...
+
+    def order_profile_of(self, symbol: Symbol) -> OrderProfile:
+        """What holds in the market of that symbol: spot and perpetuals differ."""
+        ...
 
     async def prepare_order(self, request: OrderRequest) -> None:
         """Set leverage and margin mode as the request wants them; nothing where it wants none.

@@ -1,86 +1,15 @@
-"""What each venue's answers mean, as data: reactions, shapes, budgets.
+"""What is known of each venue beyond CCXT, as data: rules of answers, their shapes, budgets.
 
-CCXT's exception class does not say whether an order exists, and calls a broken answer a success
-(``reliability.md`` 0). So the verdict on an answer is looked up here, by HTTP status, venue code
-and message, once for reading and once for placing, amending or canceling; CCXT's class decides
-only where these tables say nothing.
-
-Sources, all read 2026-11: Binance spot https://developers.binance.com/docs/binance-spot-api-docs/errors,
-Binance USD-M https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code,
-Bybit https://bybit-exchange.github.io/docs/v5/error; marked rows were injected into CCXT 4.5.90
-and seen, or are from memory.
+Sources of shapes and budgets are the venues' references, read 2026-11; of rules, beside them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-
-class Reaction(StrEnum):
-    """What to do about an answer."""
-
-    RETRY = "retry"
-    """Read again later, with growing pauses."""
-    WAIT = "wait"
-    """Send nothing to this venue until the stated time."""
-    CLOCK = "clock"
-    """Measure the venue's clock, then try once more."""
-    KEY = "key"
-    """The key is no good: stop and tell the user."""
-    PERMISSION = "permission"
-    """The key is good and may not do this, or not from here."""
-    RESOLVE = "resolve"
-    """Whether it was done is unknown: look it up by client order id, never send again."""
-    REJECT = "reject"
-    """Refused for good."""
-    FUNDS = "funds"
-    """Refused for want of balance or margin."""
-    ABSENT = "absent"
-    """The venue has no such order."""
-    DONE = "done"
-    """It was so already."""
-    BUG = "bug"
-    """Our request is malformed."""
-    SYMBOL = "symbol"
-    """This instrument is not to be traded now: load the instruments again."""
-    VENUE = "venue"
-    """The whole venue is closed to us: maintenance, country, suspended account."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One row: all that is given must match. ``message`` is any part of the venue's text.
-
-    ``writing`` is the reaction when the request would place, amend or cancel; where it is not
-    given it is ``reading``, except that RETRY becomes RESOLVE: a write is never repeated blindly.
-    ``wait_s`` is how long to send nothing when the venue names no time.
-    """
-
-    meaning: str
-    reading: Reaction
-    codes: tuple[str, ...] = ()
-    statuses: range | tuple[int, ...] = ()
-    message: str = ""
-    writing: Reaction | None = None
-    wait_s: float = 0.0
-    is_of_endpoint: bool = False
-    """Only this endpoint and key have to wait, not all that is sent to the venue."""
-    source: str = "docs"
-
-    def matches(self, status: int, code: str | None, message: str) -> bool:
-        return (
-            (not self.codes or code in self.codes)
-            and (not self.statuses or status in self.statuses)
-            and self.message.lower() in message.lower()
-        )
-
-    def reaction(self, *, is_write: bool) -> Reaction:
-        if not is_write:
-            return self.reading
-        if self.writing is not None:
-            return self.writing
-        return Reaction.RESOLVE if self.reading is Reaction.RETRY else self.reading
+from alphapulse.exchanges.rule import ANY_VENUE, Rule
+from alphapulse.exchanges.rules_binance import BINANCE_SPOT, BINANCE_USDM
+from alphapulse.exchanges.rules_bybit import BYBIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,151 +125,6 @@ class VenueProfile:
         return True
 
 
-ANY_VENUE = (
-    Rule("redirected; never followed", Reaction.RETRY, statuses=range(300, 400)),
-    Rule(
-        "too many requests",
-        Reaction.WAIT,
-        statuses=(418, 429),
-        # Unless its profile says that the check comes before acceptance.
-        writing=Reaction.RESOLVE,
-        wait_s=60,
-    ),
-    Rule("not from this country", Reaction.VENUE, statuses=(451,)),
-    Rule("request timed out at the venue", Reaction.RETRY, statuses=(408,)),
-    Rule("the venue is broken", Reaction.RETRY, statuses=range(500, 600)),
-)
-
-_BINANCE = (
-    Rule(
-        "banned for not slowing down",
-        Reaction.WAIT,
-        statuses=(418,),
-        wait_s=120,  # the shortest ban by the docs
-    ),
-    Rule("request weight exceeded", Reaction.WAIT, statuses=(429,), wait_s=60),
-    Rule("too many requests", Reaction.WAIT, codes=("-1003",), wait_s=60),
-    Rule("too many orders", Reaction.WAIT, codes=("-1015",), wait_s=10),
-    Rule("too many connections", Reaction.WAIT, codes=("-1034",), wait_s=300),
-    Rule("stopped by the firewall", Reaction.WAIT, statuses=(403,), wait_s=300, source="seen"),
-    Rule("internal error", Reaction.RETRY, codes=("-1000", "-1001", "-1006")),
-    Rule("backend timed out", Reaction.RETRY, codes=("-1007",)),
-    Rule("overloaded", Reaction.RETRY, codes=("-1008",), wait_s=2),
-    Rule("busy", Reaction.RETRY, codes=("-1004",)),
-    Rule("timestamp outside the window", Reaction.CLOCK, codes=("-1021",)),
-    Rule("bad signature", Reaction.KEY, codes=("-1022",)),
-    Rule("malformed or unknown key", Reaction.KEY, codes=("-2014", "-2008")),
-    # One code for a bad key, address or permission. A key that may not even read is no good.
-    Rule(
-        "key, address or permission",
-        Reaction.KEY,
-        codes=("-2015",),
-        writing=Reaction.PERMISSION,
-        source="seen",
-    ),
-    Rule("not authorized", Reaction.PERMISSION, codes=("-1002",)),
-    Rule("listen key is gone", Reaction.RETRY, codes=("-1125",)),
-    Rule("market is closed", Reaction.SYMBOL, codes=("-1013",), message="market is closed"),
-    Rule("a filter refused it", Reaction.REJECT, codes=("-1013",)),
-    Rule("unknown symbol", Reaction.SYMBOL, codes=("-1121",)),
-    Rule(
-        "malformed parameters",
-        Reaction.BUG,
-        codes=tuple(str(code) for code in range(-1199, -1099) if code not in {-1121, -1125, -1109}),
-    ),
-    Rule("not enough balance", Reaction.FUNDS, codes=("-2010",), message="insufficient"),
-    Rule("client id is in use", Reaction.RESOLVE, codes=("-2010",), message="duplicate order"),
-    Rule(
-        "account may not do this",
-        Reaction.PERMISSION,
-        codes=("-2010",),
-        message="on this account",
-        source="seen",
-    ),
-    Rule(
-        "account may not trade this",
-        Reaction.PERMISSION,
-        codes=("-2010",),
-        message="for this account",
-        source="seen",
-    ),
-    Rule("order refused", Reaction.REJECT, codes=("-2010",)),
-    Rule("no such order", Reaction.ABSENT, codes=("-2011", "-2013")),
-    Rule("no trading window", Reaction.SYMBOL, codes=("-2016",)),
-    Rule("archived order", Reaction.REJECT, codes=("-2026",)),
-    Rule("amendment refused", Reaction.REJECT, codes=("-2038", "-2039")),
-)
-
-_BINANCE_SPOT = (
-    Rule("replaced in part or not at all", Reaction.RESOLVE, codes=("-2021", "-2022")),
-    *_BINANCE,
-)
-
-_BINANCE_USDM = (
-    Rule("outside the engine's receive window", Reaction.CLOCK, codes=("-5028",), source="seen"),
-    Rule("not enough balance or margin", Reaction.FUNDS, codes=("-2018", "-2019")),
-    Rule("cannot be filled, or in liquidation", Reaction.REJECT, codes=("-2020", "-2023")),
-    Rule("would trigger at once", Reaction.REJECT, codes=("-2021",)),
-    Rule("client id is in use", Reaction.RESOLVE, codes=("-4116",)),
-    Rule("reduce-only or notional", Reaction.REJECT, codes=("-2022", "-4164")),
-    Rule(
-        "limit, leverage or price band", Reaction.REJECT, codes=("-2025", "-2027", "-2028", "-4131")
-    ),
-    Rule("margin type is so already", Reaction.DONE, codes=("-4046",)),
-    Rule("fill-or-kill or post-only refused", Reaction.REJECT, codes=("-5021", "-5022")),
-    Rule("invalid account", Reaction.PERMISSION, codes=("-1109",)),
-    Rule("conditional order on the wrong path", Reaction.BUG, codes=("-4120",), source="CCXT"),
-    *_BINANCE,
-)
-
-_BYBIT = (
-    Rule("timestamp outside the window", Reaction.CLOCK, codes=("10002",)),
-    Rule("invalid or expired key", Reaction.KEY, codes=("10003", "33004", "10004", "10007")),
-    Rule(
-        "permission, address or account type",
-        Reaction.PERMISSION,
-        codes=("10005", "10010", "10028", "10029"),
-    ),
-    Rule("address is banned", Reaction.WAIT, codes=("10009",), wait_s=600),
-    Rule("account is banned", Reaction.PERMISSION, codes=("10008", "10024", "10027")),
-    Rule(
-        "too many visits", Reaction.WAIT, codes=("10006", "170222"), wait_s=1, is_of_endpoint=True
-    ),
-    Rule("too many visits of this address", Reaction.WAIT, codes=("10018",), wait_s=5),
-    Rule("system-wide limit", Reaction.WAIT, codes=("10429",), wait_s=5),
-    Rule("address is too fast", Reaction.WAIT, statuses=(403,), wait_s=600, source="memory"),
-    Rule("too many requests", Reaction.WAIT, statuses=(429,), wait_s=5),
-    Rule("server timed out or restarts", Reaction.RETRY, codes=("10000", "10016")),
-    Rule("backend timed out", Reaction.RETRY, codes=("170007",)),
-    Rule("placing or canceling timed out", Reaction.RETRY, codes=("170146", "170147")),
-    Rule("order is busy", Reaction.RETRY, codes=("110079",), writing=Reaction.RETRY),
-    Rule("request was sent twice", Reaction.RETRY, codes=("10014",)),
-    Rule("unknown symbol", Reaction.SYMBOL, codes=("10001",), message="symbol", source="memory"),
-    Rule("malformed parameters", Reaction.BUG, codes=("10001", "10017", "170130")),
-    Rule("no such order", Reaction.ABSENT, codes=("110001", "170213")),
-    Rule(
-        "price, quantity, value or post-only",
-        Reaction.REJECT,
-        codes=(
-            *("110003", "110017", "170124", "170136", "170140"),
-            *("170193", "170210", "170218", "110094"),
-        ),
-    ),
-    Rule(
-        "not enough balance or margin",
-        Reaction.FUNDS,
-        codes=("110004", "110007", "110012", "170131"),
-    ),
-    Rule("too many orders", Reaction.REJECT, codes=("110009", "110020", "170810")),
-    Rule(
-        "client id is in use",
-        Reaction.RESOLVE,
-        codes=("110072", "170141", "110030", "12141"),
-    ),
-    Rule("is so already", Reaction.DONE, codes=("110025", "110026", "110043")),
-    Rule("not authorized", Reaction.KEY, statuses=(401,)),
-)
-
 _ORDER_KEYS = ("symbol", "orderId", "clientOrderId", "status", "side", "origQty", "executedQty")
 _LIST = ("result", "list")
 
@@ -350,7 +134,10 @@ _BINANCE_SHAPES = (
     Shape("/api/v3/account", ("asset", "free", "locked"), ("balances",), many=True),
     Shape("/api/v3/openOrders", _ORDER_KEYS, many=True),
     Shape("/api/v3/allOrders", _ORDER_KEYS, many=True),
-    Shape("/api/v3/order", ("symbol", "orderId"), one=True),
+    Shape("/api/v3/order", _ORDER_KEYS, one=True),
+    Shape("/api/v3/order/amend/keepPriority", ("orderId", "status"), ("amendedOrder",), one=True),
+    Shape("/api/v3/depth", ("bids", "asks"), one=True),
+    Shape("/sapi/v1/asset/tradeFee", ("symbol", "makerCommission", "takerCommission"), many=True),
     Shape("/api/v3/myTrades", ("id", "orderId", "price", "qty", "time"), many=True),
     Shape("/api/v3/ticker/24hr", ("symbol", "lastPrice"), one=True, many=True),
     Shape("/api/v3/klines", many=True),
@@ -386,13 +173,18 @@ _BYBIT_SHAPES = (
     Shape("/v5/user/query-api", ("permissions", "readOnly"), ("result",), one=True),
     Shape("/v5/order/realtime", ("orderId", "symbol", "orderStatus", "side"), _LIST, many=True),
     Shape("/v5/order/history", ("orderId", "symbol", "orderStatus", "side"), _LIST, many=True),
+    Shape("/v5/order/create", ("orderId", "orderLinkId"), ("result",), one=True),
+    Shape("/v5/order/amend", ("orderId", "orderLinkId"), ("result",), one=True),
+    Shape("/v5/order/cancel", ("orderId", "orderLinkId"), ("result",), one=True),
+    Shape("/v5/market/orderbook", ("b", "a"), ("result",), one=True),
+    Shape("/v5/account/fee-rate", ("symbol", "makerFeeRate", "takerFeeRate"), _LIST, many=True),
     Shape("/v5/execution/list", ("execId", "orderId", "execPrice", "execQty"), _LIST, many=True),
     Shape("/v5/position/list", ("symbol", "size", "side"), _LIST, many=True),
 )
 
 PROFILES: Mapping[str, VenueProfile] = {
     "binance": VenueProfile(
-        rules=_BINANCE_SPOT,
+        rules=BINANCE_SPOT,
         shapes=_BINANCE_SHAPES,
         answers_bare_lists=True,
         limit=Limit(6000, 60, units_per_cost=5, used_header="X-MBX-USED-WEIGHT-1M"),
@@ -400,13 +192,13 @@ PROFILES: Mapping[str, VenueProfile] = {
         listing_params={"showPermissionSets": "false"},
     ),
     "binanceusdm": VenueProfile(
-        rules=_BINANCE_USDM,
+        rules=BINANCE_USDM,
         shapes=_USDM_SHAPES,
         answers_bare_lists=True,
         limit=Limit(2400, 60, used_header="X-MBX-USED-WEIGHT-1M"),
     ),
     "bybit": VenueProfile(
-        rules=_BYBIT,
+        rules=BYBIT,
         code_key="retCode",
         message_key="retMsg",
         shapes=_BYBIT_SHAPES,

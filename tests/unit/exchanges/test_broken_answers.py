@@ -11,8 +11,8 @@ from alphapulse.domain.identifiers import AccountId, ExchangeId, ExchangeOrderId
 from alphapulse.domain.market import Timeframe
 from alphapulse.errors import ExchangeUnavailable, OrderOutcomeUnknown
 from alphapulse.exchanges.adapters import generic
-from alphapulse.exchanges.adapters.binance import BinanceExchange
-from alphapulse.exchanges.adapters.bybit import BybitExchange
+from alphapulse.exchanges.adapters.binance.exchange import BinanceExchange
+from alphapulse.exchanges.adapters.bybit.exchange import BybitExchange
 from alphapulse.exchanges.adapters.generic import GenericExchange
 from alphapulse.exchanges.ccxt import loading
 from alphapulse.exchanges.ccxt.client import MarketType, purpose

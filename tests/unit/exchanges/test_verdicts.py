@@ -25,25 +25,29 @@ from alphapulse.exchanges.ccxt import loading
 from alphapulse.exchanges.ccxt.client import MarketType, purpose
 from alphapulse.exchanges.ccxt.errors import Intent, reaction_to
 from alphapulse.exchanges.ccxt.transport import Answer, NoAnswer
-from alphapulse.exchanges.venues import Reaction
+from alphapulse.exchanges.rule import Reaction
 from tests.unit.exchanges.answers import CannedTransport, answer, make_session
 
 HTML = b"<html><body>Attention Required! | Cloudflare</body></html>"
 
-# What reading and placing end in, for each reaction. The same but where outcomes differ.
+# What reading and placing end in, for each reaction. An order is refused only by a check that the
+# venue makes before it accepts one, and only with a code of the venue.
 RETRY = (ExchangeUnavailable, OrderOutcomeUnknown)
-WAIT = (RateLimited, RateLimited)
-CLOCK = (ClockSkewed, ClockSkewed)
-KEY = (AuthenticationFailed, AuthenticationFailed)
-PERM = (PermissionMissing, PermissionMissing)
+WAIT = (RateLimited, OrderRejected)
+CLOCK = (ClockSkewed, OrderRejected)
+KEY = (AuthenticationFailed, OrderRejected)
+PERM = (PermissionMissing, OrderRejected)
 RESOLVE = (ExchangeUnavailable, OrderOutcomeUnknown)
 REJECT = (ExchangeError, OrderRejected)
 FUNDS = (ExchangeError, InsufficientFunds)
-ABSENT = (NotFound, NotFound)
-OK = (ExchangeError, ExchangeError)
-BUG = (RequestRefused, RequestRefused)
-SYMBOL = (InstrumentUnavailable, InstrumentUnavailable)
-VENUE = (ExchangeUnavailable, ExchangeUnavailable)
+ABSENT = (NotFound, OrderOutcomeUnknown)
+OK = (ExchangeError, OrderOutcomeUnknown)
+BUG = (RequestRefused, OrderRejected)
+SYMBOL = (InstrumentUnavailable, OrderRejected)
+VENUE = (ExchangeUnavailable, OrderOutcomeUnknown)
+WAIT_UNPROVED = (RateLimited, OrderOutcomeUnknown)
+KEY_UNPROVED = (AuthenticationFailed, OrderOutcomeUnknown)
+OF_ANOTHER_ORDER = (ExchangeError, OrderOutcomeUnknown)
 
 Row = tuple[int, Any, tuple[type[AlphaPulseError], type[AlphaPulseError]]]
 
@@ -55,11 +59,11 @@ def said(status: int, code: int, message: str, ends: Any) -> Row:
 BINANCE: list[Row] = [
     said(429, -1003, "Too many requests; current limit of IP is 6000", WAIT),
     said(418, -1003, "Way too many requests; IP banned until 1795435300000", WAIT),
-    (418, b"", WAIT),
+    (418, b"", WAIT_UNPROVED),
     said(400, -1003, "Too many requests", WAIT),
     said(400, -1015, "Too many new orders; current limit is 100 orders per 10 SECOND.", WAIT),
-    said(400, -1034, "Too many connections", WAIT),
-    (403, HTML, WAIT),
+    said(400, -1034, "Too many connections", WAIT_UNPROVED),
+    (403, HTML, WAIT_UNPROVED),
     (451, {"code": 0, "msg": "Service unavailable from a restricted location"}, VENUE),
     said(500, -1000, "An unknown error occurred while processing the request.", RETRY),
     said(500, -1001, "Internal error; unable to process your request.", RETRY),
@@ -79,7 +83,7 @@ BINANCE: list[Row] = [
         401,
         -2015,
         "Invalid API-key, IP, or permissions for action.",
-        (AuthenticationFailed, PermissionMissing),
+        KEY,
     ),
     said(401, -1002, "You are not authorized to execute this request.", PERM),
     said(400, -1125, "This listenKey does not exist.", RETRY),
@@ -105,9 +109,9 @@ BINANCE: list[Row] = [
     said(400, -2016, "No trading window could be found for the symbol.", SYMBOL),
     said(409, -2021, "Order cancel-replace partially failed.", RESOLVE),
     said(400, -2022, "Order cancel-replace failed.", RESOLVE),
-    said(400, -2026, "Order was canceled or expired over 90 days ago.", REJECT),
-    said(400, -2038, "Order amend rejected.", REJECT),
-    said(400, -2039, "Order amend rejected.", REJECT),
+    said(400, -2026, "Order was canceled or expired over 90 days ago.", OF_ANOTHER_ORDER),
+    said(400, -2038, "Order amend rejected.", OF_ANOTHER_ORDER),
+    said(400, -2039, "Order amend rejected.", OF_ANOTHER_ORDER),
 ]
 
 BINANCE_USDM: list[Row] = [
@@ -147,14 +151,14 @@ BYBIT: list[Row] = [
     bybit(10009, WAIT, "IP has been banned"),
     *[bybit(code, PERM) for code in (10008, 10024, 10027)],
     *[bybit(code, WAIT, "Too many visits!") for code in (10006, 10018, 170222, 10429)],
-    (403, HTML, WAIT),
-    (429, b"", WAIT),
+    (403, HTML, WAIT_UNPROVED),
+    (429, b"", WAIT_UNPROVED),
     bybit(10000, RETRY, "Server Timeout"),
     bybit(10016, RETRY, "Internal System Error."),
     bybit(170007, RETRY, "Timeout waiting for response from backend server."),
     bybit(170146, RETRY, "Order creation timeout"),
     bybit(170147, RETRY, "Order cancellation timeout"),
-    bybit(110079, (ExchangeUnavailable, ExchangeUnavailable), "The order is processing"),
+    bybit(110079, RETRY, "The order is processing"),
     bybit(10001, BUG, "params error: qty invalid"),
     bybit(10001, SYMBOL, "Not supported symbols"),
     bybit(10014, RETRY, "Invalid duplicate request"),
@@ -172,7 +176,7 @@ BYBIT: list[Row] = [
     *[bybit(code, OK) for code in (110025, 110026, 110043)],
     (500, HTML, RETRY),
     (502, b"", RETRY),
-    (401, b"", KEY),
+    (401, b"", KEY_UNPROVED),
 ]
 
 
@@ -304,6 +308,7 @@ async def test_silence_before_anything_was_sent_is_no_unknown_order(clock: Clock
     raised = await verdict(refused, "binance", MarketType.SPOT, Intent.PLACE, clock)
 
     assert type(raised) is ExchangeUnavailable
+    assert raised.facts["was_sent"] is False
 
 
 async def test_silence_after_sending_leaves_an_order_unknown(clock: Clock) -> None:

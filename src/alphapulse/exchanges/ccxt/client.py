@@ -8,7 +8,7 @@ where it really goes, so CCXT's error tables, which compare addresses, stay whol
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -20,8 +20,9 @@ from alphapulse.exchanges.ccxt import errors, loading
 from alphapulse.exchanges.ccxt.errors import Intent
 from alphapulse.exchanges.ccxt.transport import Answer, NoAnswer, Request, Transport
 from alphapulse.exchanges.port import Credentials
+from alphapulse.exchanges.rule import Reaction
 from alphapulse.exchanges.settings import ExchangesSettings
-from alphapulse.exchanges.venues import Limit, Reaction, VenueProfile, profile
+from alphapulse.exchanges.venues import Limit, VenueProfile, profile
 
 # Binance and Bybit refuse a request that arrives later than this after it was signed.
 RECEIVE_WINDOW_MS = 5000
@@ -37,6 +38,22 @@ class MarketType(StrEnum):
     SWAP = "swap"
 
 
+@dataclass(slots=True)
+class Attempt:
+    """The requests of one call that may have left this machine: what proves that none did."""
+
+    reads: int = 0
+    writes: int = 0
+    """Everything but GET: no exchange of ours takes an order by GET."""
+
+    def count(self, method: str, by: int) -> None:
+        """Another request, or one that is proved not to have left after all."""
+        if method == "GET":
+            self.reads += by
+        else:
+            self.writes += by
+
+
 @dataclass(frozen=True, slots=True)
 class Purpose:
     """Why the requests of the current task are sent."""
@@ -44,6 +61,7 @@ class Purpose:
     intent: Intent = Intent.READ
     list_is_good: bool = False
     """An empty list may be the whole truth: nothing is open, nothing was traded."""
+    attempt: Attempt = field(default_factory=Attempt)
 
 
 READING = Purpose()
@@ -52,9 +70,11 @@ _purpose: ContextVar[Purpose] = ContextVar("purpose", default=READING)
 
 
 @contextmanager
-def purpose(intent: Intent, *, list_is_good: bool = False) -> Iterator[None]:
+def purpose(
+    intent: Intent, *, list_is_good: bool = False, attempt: Attempt | None = None
+) -> Iterator[None]:
     """Say what the requests inside are for; it decides what their failure means."""
-    token = _purpose.set(Purpose(intent, list_is_good))
+    token = _purpose.set(Purpose(intent, list_is_good, attempt or Attempt()))
     try:
         yield
     finally:
@@ -186,7 +206,7 @@ class Guarded:
         """Called by CCXT with the signed request; what it returns, CCXT parses."""
         why = _purpose.get()
         sent = Request(method, url, self.prepare_request_headers(headers), body)
-        answer = await self._answer(sent, why.intent)
+        answer = await self._answer(sent, why)
         payload = answer.json()
         is_good = answer.status < 300 and self._profile.accepts(
             _endpoint(sent), payload, list_is_good=why.list_is_good
@@ -203,13 +223,16 @@ class Guarded:
             raise refusal
         return payload
 
-    async def _answer(self, sent: Request, intent: Intent) -> Answer:
+    async def _answer(self, sent: Request, why: Purpose) -> Answer:
         around = self._around
         there = replace(sent, url=around.settings.address(around.exchange, sent.url))
+        why.attempt.count(sent.method, 1)
         try:
             answer = await around.transport.send(there)
         except NoAnswer as silence:
-            raise errors.of_silence(silence, intent=intent, exchange=self._name) from None
+            if not silence.was_sent:
+                why.attempt.count(sent.method, -1)
+            raise errors.of_silence(silence, intent=why.intent, exchange=self._name) from None
         self._budget.observe(answer.headers)
         if self._key_budgets is not None:
             self._key_budgets.observe(_endpoint(sent), answer.headers)

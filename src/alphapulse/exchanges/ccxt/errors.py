@@ -26,7 +26,7 @@ from alphapulse.errors import (
     RequestRefused,
 )
 from alphapulse.exchanges.ccxt.transport import Answer, NoAnswer
-from alphapulse.exchanges.venues import Reaction, Rule
+from alphapulse.exchanges.rule import Reaction, Rule
 
 
 class Intent(StrEnum):
@@ -34,8 +34,10 @@ class Intent(StrEnum):
 
     READ = "read"
     PLACE = "place"
+    AMEND = "amend"
     CANCEL = "cancel"
-    """Amending too: the order exists already."""
+    CONFIGURE = "configure"
+    """An account's setting, like leverage: saying it again is harmless."""
 
     @property
     def is_write(self) -> bool:
@@ -60,11 +62,20 @@ _BY_REACTION: dict[Reaction, type[Refusal]] = {
     Reaction.VENUE: ExchangeUnavailable,
 }
 
-# A read has no outcome to be unknown or rejected.
-_BY_REACTION_READING: dict[Reaction, type[Refusal]] = _BY_REACTION | {
-    Reaction.RESOLVE: ExchangeUnavailable,
+# Only orders are rejected: a cancel or a setting that is refused says nothing of one.
+_BY_REACTION_ELSE = _BY_REACTION | {
     Reaction.REJECT: ExchangeError,
     Reaction.FUNDS: ExchangeError,
+}
+
+# A read has no outcome to be unknown.
+_BY_REACTION_READING = _BY_REACTION_ELSE | {Reaction.RESOLVE: ExchangeUnavailable}
+
+_BY_INTENT: dict[Intent, dict[Reaction, type[Refusal]]] = {
+    Intent.READ: _BY_REACTION_READING,
+    Intent.AMEND: _BY_REACTION,
+    Intent.CANCEL: _BY_REACTION_ELSE,
+    Intent.CONFIGURE: _BY_REACTION_ELSE,
 }
 
 # By the name of CCXT's class: reading, and placing, amending or canceling. The nearest ancestor
@@ -94,6 +105,7 @@ _BY_CLASS: dict[str, tuple[Reaction, Reaction]] = {
 # Raised by CCXT itself, before it sends or over an answer that was good.
 _LOCAL: dict[str, tuple[type[AlphaPulseError], str]] = {
     "ArgumentsRequired": (InvalidInput, "the exchange needs more than it was given"),
+    "InvalidOrder": (InvalidInput, "the exchange takes no such order"),
     "NotSupported": (InvalidInput, "the exchange cannot do this"),
     "BadSymbol": (InstrumentUnavailable, "the exchange has no such symbol"),
     "OrderNotFound": (NotFound, "the exchange has no such order"),
@@ -111,8 +123,12 @@ def of_rule(
 ) -> Refusal:
     """The error that a row of the venue's table asks for."""
     reaction = rule.reaction(is_write=intent.is_write)
-    said = {"http_status": answer.status, "venue_code": code, "venue_message": message}
-    return _error(reaction, intent, rule.meaning, **said, **facts)
+    facts |= {"http_status": answer.status, "venue_code": code, "venue_message": message}
+    if rule.is_duplicate:
+        facts["is_duplicate"] = True
+    # What stands between us and the venue has no codes; a venue that broke does not know itself.
+    is_proved = rule.precedes_acceptance and code is not None and answer.status < 500
+    return _error(reaction, intent, rule.meaning, is_proved=is_proved, **facts)
 
 
 def of_class(
@@ -126,8 +142,8 @@ def of_class(
 ) -> Refusal:
     """The error for an answer that no table knows: what CCXT made of it decides."""
     reaction = reaction_to(type(raised), intent)
-    said = {"http_status": answer.status, "venue_code": code, "venue_message": message}
-    return _error(reaction, intent, "the exchange refused the request", **said, **facts)
+    facts |= {"http_status": answer.status, "venue_code": code, "venue_message": message}
+    return _error(reaction, intent, "the exchange refused the request", is_proved=False, **facts)
 
 
 def reaction_to(raised: type[BaseException], intent: Intent) -> Reaction:
@@ -198,7 +214,16 @@ def json_text(answer: Answer) -> str:
     return answer.text if "json" in answer.headers.get("Content-Type", "") else ""
 
 
-def _error(reaction: Reaction, intent: Intent, meaning: str, **facts: object) -> Refusal:
-    table = _BY_REACTION if intent.is_write else _BY_REACTION_READING
+def _error(
+    reaction: Reaction, intent: Intent, meaning: str, *, is_proved: bool, **facts: object
+) -> Refusal:
     known = {name: fact for name, fact in facts.items() if fact not in {None, ""}}
-    return table[reaction](meaning, reaction=reaction, **known)
+    if intent is Intent.PLACE:
+        kind: type[Refusal] = _placing(reaction) if is_proved else OrderOutcomeUnknown
+    else:
+        kind = _BY_INTENT[intent][reaction]
+    return kind(meaning, reaction=reaction, **known)
+
+
+def _placing(reaction: Reaction) -> type[OrderRejected]:
+    return InsufficientFunds if reaction is Reaction.FUNDS else OrderRejected

@@ -13,6 +13,7 @@ from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.domain.instrument import Instrument
 from alphapulse.domain.market import Candle, Ticker, Timeframe
 from alphapulse.domain.order import Fill, Order
+from alphapulse.domain.position import Position
 from alphapulse.errors import InstrumentUnavailable, InvalidInput
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
@@ -152,6 +153,10 @@ class CcxtExchange:
             self._session.now(),
             client_order_id=client_order_id,
         )
+
+    def position_of(self, raw: Any) -> Position | None:
+        """One unified position of ours; ``None`` when it is flat."""
+        return parse.position(raw, self.account_id, self._id, self._session.now())
 
     async def _understood(
         self, market_type: MarketType, read: Callable[[Any, MarketType], Awaitable[T]]

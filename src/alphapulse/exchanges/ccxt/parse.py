@@ -254,15 +254,24 @@ def candle(
 
 
 def order(raw: Raw, account_id: AccountId, exchange: ExchangeId, received_at: datetime) -> Order:
-    """One order as the venue describes it now."""
+    """One order as the venue describes it now.
+
+    Adapters add what CCXT leaves out: ``quoteAmount``, ``expireTimestamp`` (ms), ``isTrailing``
+    and ``reason``, the venue's word on why it ended.
+    """
     filled = optional_decimal(raw, "filled") or ZERO
-    # A market order by quote amount has no quantity of its own until it is done.
-    quantity = positive_decimal(raw, "amount") or filled
+    quote_quantity = positive_decimal(raw, "quoteAmount")
+    quantity = _quantity(raw, filled, is_by_quote=quote_quantity is not None)
     created_at = moment(raw, "timestamp", received_at)
     client_order_id = raw.get("clientOrderId")
     limit_price = positive_decimal(raw, "price")
     stop_price = positive_decimal(raw, "triggerPrice") or positive_decimal(raw, "stopPrice")
-    kind = _order_type(str(raw.get("type") or ""), limit_price, stop_price)
+    is_trailing = bool(raw.get("isTrailing"))
+    kind = (
+        OrderType.TRAILING_STOP
+        if is_trailing
+        else _order_type(str(raw.get("type") or ""), limit_price, stop_price)
+    )
     return Order(
         account_id=account_id,
         exchange=exchange,
@@ -277,14 +286,30 @@ def order(raw: Raw, account_id: AccountId, exchange: ExchangeId, received_at: da
         quantity=quantity,
         filled_quantity=filled,
         # CCXT writes the average into the price of a market order.
-        limit_price=limit_price if kind in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
+        limit_price=limit_price if _is_by_limit(raw, kind) else None,
         stop_price=stop_price,
         average_price=positive_decimal(raw, "average"),
         status=_order_status(raw, quantity, filled),
         origin=OrderOrigin.EXTERNAL,
         created_at=created_at,
         updated_at=_updated_at(raw, received_at) or created_at,
+        quote_quantity=quote_quantity,
+        expires_at=optional_expiry(raw, "expireTimestamp"),
+        status_reason=str(raw["reason"]) if raw.get("reason") else None,
     )
+
+
+def _is_by_limit(raw: Raw, kind: OrderType) -> bool:
+    if kind is OrderType.TRAILING_STOP:
+        return raw.get("type") == "limit"
+    return kind in {OrderType.LIMIT, OrderType.STOP_LIMIT}
+
+
+def _quantity(raw: Raw, filled: Decimal, *, is_by_quote: bool) -> Decimal | None:
+    """What was asked for; of an order by quote amount nobody knows before it is done."""
+    if not is_by_quote:
+        return positive_decimal(raw, "amount") or (filled if filled > 0 else None)
+    return None if raw.get("status") == "open" else filled
 
 
 def fill(
@@ -360,17 +385,20 @@ def _order_type(kind: str, limit_price: Decimal | None, stop_price: Decimal | No
 
 
 def _time_in_force(value: object) -> TimeInForce | None:
+    if value == "PO":
+        return TimeInForce.GTC  # post-only is told apart
     known = {"GTC", "IOC", "FOK", "GTD"}
     return TimeInForce(str(value).lower()) if value in known else None
 
 
-def _order_status(raw: Raw, quantity: Decimal, filled: Decimal) -> OrderStatus:
+def _order_status(raw: Raw, quantity: Decimal | None, filled: Decimal) -> OrderStatus:
     status = raw.get("status")
     if status == "open":
         return OrderStatus.PARTIALLY_FILLED if filled > 0 else OrderStatus.OPEN
     if status == "closed":
         # Bybit's PartiallyFilledCanceled is "closed" to CCXT.
-        return OrderStatus.FILLED if filled >= quantity else OrderStatus.CANCELED
+        is_whole = quantity is None or filled >= quantity
+        return OrderStatus.FILLED if is_whole else OrderStatus.CANCELED
     if status not in _STATUS:
         raise broken("an order without a status", status=status)
     return _STATUS[status]

@@ -17,6 +17,7 @@ from alphapulse.errors import ClockSkewed, ExchangeUnavailable, OrderOutcomeUnkn
 from alphapulse.exchanges.ccxt import errors, loading
 from alphapulse.exchanges.ccxt.client import (
     BREAKS,
+    Attempt,
     MarketType,
     Surroundings,
     make_client,
@@ -156,19 +157,21 @@ class ExchangeSession:
         *,
         intent: Intent = Intent.READ,
         list_is_good: bool = False,
+        attempt: Attempt | None = None,
     ) -> T:
         """Run CCXT calls on the instance of that market type, markets loaded.
 
         A read that the venue refuses for our clock is tried once more, with its clock measured
-        anew; a write never is.
+        anew; a write never is. ``attempt`` counts what was sent.
 
         Raises:
             AlphaPulseError: what `errors` makes of the failure, and nothing else.
         """
 
         async def with_markets(client: Any) -> T:
-            await self._catalog.lend(market_type, client)
-            with purpose(intent, list_is_good=list_is_good):
+            with purpose(Intent.READ, attempt=attempt):
+                await self._catalog.lend(market_type, client)
+            with purpose(intent, list_is_good=list_is_good, attempt=attempt):
                 return await make(client)
 
         try:

@@ -9,9 +9,11 @@ import pytest
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.errors import ExchangeUnavailable, InvalidInput
-from alphapulse.exchanges.adapters import binance, bybit, generic
-from alphapulse.exchanges.adapters.binance import BinanceExchange
-from alphapulse.exchanges.adapters.bybit import BybitExchange
+from alphapulse.exchanges.adapters import generic
+from alphapulse.exchanges.adapters.binance import exchange as binance
+from alphapulse.exchanges.adapters.binance.exchange import BinanceExchange
+from alphapulse.exchanges.adapters.bybit import orders, rows
+from alphapulse.exchanges.adapters.bybit.exchange import BybitExchange
 from alphapulse.exchanges.adapters.generic import GenericExchange
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.transport import Answer, Request
@@ -192,8 +194,8 @@ async def test_bybit_overlaps_what_may_turn_up_late(clock: Clock) -> None:
 async def test_bybit_reads_a_busy_week_in_smaller_windows(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bybit, "PAGES_MAX", 3)
-    busy = every_hours(0.2, 3 * bybit.FILLS_PER_PAGE + 50)
+    monkeypatch.setattr(rows, "PAGES_MAX", 3)
+    busy = every_hours(0.2, 3 * orders.FILLS_PER_PAGE + 50)
     exchange = make_exchange(BybitVenue(busy), clock)
 
     ids, pages = await read_all(exchange, NOW - timedelta(days=7))

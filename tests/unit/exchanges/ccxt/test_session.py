@@ -13,6 +13,7 @@ from alphapulse.errors import (
     InvalidInput,
     NotFound,
     OrderOutcomeUnknown,
+    OrderRejected,
 )
 from alphapulse.exchanges.budget import Budgets
 from alphapulse.exchanges.ccxt import loading
@@ -96,7 +97,7 @@ async def test_a_write_refused_for_the_clock_is_not_repeated(clock: HandClock) -
     transport.paths["/order"] = SKEWED
     session = make_session(transport, clock)
 
-    with pytest.raises(ClockSkewed):
+    with pytest.raises(OrderRejected):
         await session.call(SPOT, lambda client: client.private_post_order({}), intent=Intent.PLACE)
     assert len(transport.sent_to("/order")) == 1
 

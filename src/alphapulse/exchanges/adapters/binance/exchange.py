@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from alphapulse.domain.account import Permissions
-from alphapulse.domain.balance import Balance, BalanceReport, Wallet
+from alphapulse.domain.balance import BalanceReport, Wallet
 from alphapulse.domain.identifiers import (
     AccountId,
     ClientOrderId,
@@ -21,14 +21,14 @@ from alphapulse.domain.identifiers import (
     Symbol,
 )
 from alphapulse.domain.market import MarketSubscription
-from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import Order
 from alphapulse.domain.position import Position
 from alphapulse.errors import InvalidInput
+from alphapulse.exchanges.adapters.binance.spot import BinanceSpotDesk
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
-from alphapulse.exchanges.ccxt.exchange import CcxtExchange
 from alphapulse.exchanges.ccxt.session import ExchangeSession
+from alphapulse.exchanges.ccxt.trading import CcxtTrader
 from alphapulse.exchanges.port import (
     Capabilities,
     FillCursor,
@@ -58,12 +58,14 @@ CAPABILITIES = Capabilities(
 FILLS_PER_PAGE = 1000
 
 
-class BinanceExchange(CcxtExchange):
+class BinanceExchange(CcxtTrader):
     """One Binance spot account, or the public side."""
 
     def __init__(self, account_id: AccountId | None, session: ExchangeSession) -> None:
         super().__init__(EXCHANGE, account_id, session, CAPABILITIES, (MarketType.SPOT,))
         self._memory = StreamMemory(EXCHANGE)
+        self._spot = BinanceSpotDesk(self, session)
+        self._desks = {MarketType.SPOT: self._spot}
 
     async def fetch_permissions(self) -> Permissions:
         async def read(client: Any) -> Permissions:
@@ -80,8 +82,7 @@ class BinanceExchange(CcxtExchange):
 
     async def fetch_balances(self) -> BalanceReport:
         async def read(client: Any) -> BalanceReport:
-            raw = await client.private_get_account()
-            balances = [_balance(row, client) for row in raw["balances"]]
+            balances = await self._spot.balances(client)
             return BalanceReport(
                 account_id=self.account_id,
                 wallets=frozenset({Wallet.SPOT}),
@@ -92,6 +93,9 @@ class BinanceExchange(CcxtExchange):
             )
 
         return await self._session.call(MarketType.SPOT, read)
+
+    async def _open_orders(self, client: Any, market_type: MarketType) -> list[Order]:
+        return await self._spot.open_orders(client)
 
     async def fetch_positions(self) -> tuple[Position, ...]:
         return ()
@@ -105,12 +109,10 @@ class BinanceExchange(CcxtExchange):
     ) -> Order:
         if exchange_order_id is None and client_order_id is None:
             raise InvalidInput("an order is asked for by one of its ids", field="order_id")
-        params = {} if client_order_id is None else {"origClientOrderId": client_order_id}
-        raw = await self._session.call(
+        return await self._session.call(
             MarketType.SPOT,
-            lambda client: client.fetch_order(exchange_order_id, symbol, params),
+            lambda client: self._spot.fetch(client, symbol, exchange_order_id, client_order_id),
         )
-        return self.orders_of([raw])[0]
 
     async def fetch_fills(self, cursor: FillCursor) -> FillPage:
         symbol, first_id = cursor.symbol, cursor.position
@@ -167,13 +169,3 @@ class BinanceExchange(CcxtExchange):
             sink,
             on_connected=on_connected,
         )
-
-
-def _balance(row: parse.Raw, client: Any) -> Balance:
-    return Balance(
-        wallet=Wallet.SPOT,
-        asset=parse.asset_of(client.safe_currency_code(parse.text(row, "asset"))),
-        free=parse.decimal(row, "free"),
-        locked=parse.decimal(row, "locked"),
-        borrowed=ZERO,
-    )

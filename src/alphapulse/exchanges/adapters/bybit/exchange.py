@@ -11,23 +11,35 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alphapulse.domain.account import Permissions
-from alphapulse.domain.balance import Balance, BalanceReport, Wallet
+from alphapulse.domain.balance import BalanceReport, Wallet
 from alphapulse.domain.identifiers import (
     AccountId,
     ClientOrderId,
-    ExchangeId,
     ExchangeOrderId,
     Symbol,
 )
 from alphapulse.domain.market import MarketSubscription, Ticker
-from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.position import Position
-from alphapulse.errors import InvalidInput, NotFound
+from alphapulse.errors import InvalidInput
+from alphapulse.exchanges.adapters.bybit.orders import FILLS_PER_PAGE, BybitDesk
+from alphapulse.exchanges.adapters.bybit.rows import (
+    CATEGORIES,
+    SETTLE_COINS,
+    BybitRows,
+    all_rows,
+    balance,
+    rows_if_few,
+    symbol,
+)
+from alphapulse.exchanges.adapters.bybit.rows import (
+    EXCHANGE as EXCHANGE,
+)
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
-from alphapulse.exchanges.ccxt.exchange import CcxtExchange, require_listed
+from alphapulse.exchanges.ccxt.exchange import require_listed
 from alphapulse.exchanges.ccxt.session import ExchangeSession, moment_of_ms, ms_of
+from alphapulse.exchanges.ccxt.trading import CcxtTrader
 from alphapulse.exchanges.port import (
     Capabilities,
     FillCursor,
@@ -40,8 +52,6 @@ from alphapulse.exchanges.streams import private
 from alphapulse.exchanges.streams.bybit_private import BybitPrivate, BybitReaders
 from alphapulse.exchanges.streams.memory import StreamMemory
 
-EXCHANGE = ExchangeId("bybit")
-
 CAPABILITIES = Capabilities(
     spot=True,
     perpetual=True,
@@ -53,23 +63,10 @@ CAPABILITIES = Capabilities(
     permissions=True,
 )
 
-CATEGORIES = {MarketType.SPOT: "spot", MarketType.SWAP: "linear"}
-
-# Linear contracts are listed by the coin they settle in.
-SETTLE_COINS = ("USDT", "USDC")
-
-# Of spot, conditional orders are listed apart.
-ORDER_FILTERS = ("Order", "StopOrder", "tpslOrder")
-
-ROWS_PER_PAGE = 50
 POSITIONS_PER_PAGE = 200
-FILLS_PER_PAGE = 100
 
 # The longest range the venue accepts.
 FILL_WINDOW = timedelta(days=7)
-
-# A window with more pages than this is read in smaller parts, so that one call stays short.
-PAGES_MAX = 40
 
 # The venue keeps executions for two years and refuses to be asked about earlier ones.
 FILLS_KEPT = timedelta(days=729)
@@ -77,11 +74,8 @@ FILLS_KEPT = timedelta(days=729)
 # What an execution may turn up late by.
 FILL_OVERLAP = timedelta(seconds=60)
 
-# Executions that move a position: the rest are funding and settlements.
-_FILL_TYPES = {"Trade", "AdlTrade", "BustTrade", ""}
 
-
-class BybitExchange(CcxtExchange):
+class BybitExchange(CcxtTrader):
     """One unified Bybit account, or the public side."""
 
     def __init__(self, account_id: AccountId | None, session: ExchangeSession) -> None:
@@ -89,6 +83,9 @@ class BybitExchange(CcxtExchange):
             EXCHANGE, account_id, session, CAPABILITIES, (MarketType.SPOT, MarketType.SWAP)
         )
         self._memory = StreamMemory(EXCHANGE)
+        self._rows = BybitRows(self)
+        self._books = {kind: BybitDesk(kind, self._rows, session) for kind in CATEGORIES}
+        self._desks = dict(self._books)
 
     async def fetch_permissions(self) -> Permissions:
         async def read(client: Any) -> Permissions:
@@ -109,7 +106,7 @@ class BybitExchange(CcxtExchange):
             unified = {"accountType": "UNIFIED"}
             answer = await client.private_get_v5_account_wallet_balance(unified)
             wallets = answer["result"]["list"]
-            balances = [_balance(row, client) for wallet in wallets for row in wallet["coin"]]
+            balances = [balance(row, client) for wallet in wallets for row in wallet["coin"]]
             return BalanceReport(
                 account_id=self.account_id,
                 wallets=frozenset({Wallet.UNIFIED}),
@@ -124,29 +121,17 @@ class BybitExchange(CcxtExchange):
         async def read(client: Any, _: MarketType) -> list[Position]:
             rows: list[Any] = []
             for coin in SETTLE_COINS:
-                rows += await _all_rows(
+                rows += await all_rows(
                     client.private_get_v5_position_list,
                     {"category": "linear", "settleCoin": coin, "limit": POSITIONS_PER_PAGE},
                 )
-            found = [self._position(client, row) for row in rows]
+            found = [self._rows.position(client, row) for row in rows]
             return [one for one in found if one is not None]
 
         return tuple(await self._understood(MarketType.SWAP, read))
 
     async def _open_orders(self, client: Any, market_type: MarketType) -> list[Order]:
-        category = CATEGORIES[market_type]
-        kinds: list[dict[str, Any]]
-        if market_type is MarketType.SPOT:
-            kinds = [{"orderFilter": kind} for kind in ORDER_FILTERS]
-        else:
-            kinds = [{"settleCoin": coin} for coin in SETTLE_COINS]
-        rows: list[Any] = []
-        for kind in kinds:
-            rows += await _all_rows(
-                client.private_get_v5_order_realtime,
-                {"category": category, "openOnly": 0, "limit": ROWS_PER_PAGE, **kind},
-            )
-        return self._orders(client, rows)
+        return await self._books[market_type].open_orders(client)
 
     async def fetch_order(
         self,
@@ -157,27 +142,12 @@ class BybitExchange(CcxtExchange):
     ) -> Order:
         if exchange_order_id is None and client_order_id is None:
             raise InvalidInput("an order is asked for by one of its ids", field="order_id")
-        market_type = self.market_type_of(symbol)
-        request: dict[str, Any] = {"category": CATEGORIES[market_type]}
-        if exchange_order_id is not None:
-            request["orderId"] = exchange_order_id
-        else:
-            request["orderLinkId"] = client_order_id
 
-        async def read(client: Any, _: MarketType) -> list[Order]:
-            # Open and just closed orders are in the one list, older ones in the other.
-            request["symbol"] = client.market(symbol)["id"]
-            answer = await client.private_get_v5_order_realtime(request)
-            rows = answer["result"]["list"]
-            if not rows:
-                answer = await client.private_get_v5_order_history(request)
-                rows = answer["result"]["list"]
-            return self._orders(client, rows)
+        async def read(client: Any, market_type: MarketType) -> Order:
+            desk = self._books[market_type]
+            return await desk.fetch(client, symbol, exchange_order_id, client_order_id)
 
-        found = await self._understood(market_type, read)
-        if not found:
-            raise NotFound("the exchange has no such order", exchange=self._id, symbol=symbol)
-        return found[0]
+        return await self._understood(self.market_type_of(symbol), read)
 
     async def fetch_fills(self, cursor: FillCursor) -> FillPage:
         if not cursor.position.isdecimal():
@@ -208,10 +178,10 @@ class BybitExchange(CcxtExchange):
 
         async def read(client: Any, market_type: MarketType) -> list[Fill] | None:
             request = {"category": CATEGORIES[market_type], **window}
-            rows = await _rows_if_few(client.private_get_v5_execution_list, request)
+            rows = await rows_if_few(client.private_get_v5_execution_list, request)
             if rows is None:
                 return None
-            found = [self._fill(client, row) for row in rows]
+            found = [self._rows.fill(client, row) for row in rows]
             return [one for one in found if one is not None]
 
         for market_type in self._market_types:
@@ -232,19 +202,6 @@ class BybitExchange(CcxtExchange):
         for market_type, names in self._by_market_type(symbols).items():
             found += await self._tickers(market_type, names)
         return self._some(found, symbols)
-
-    def _orders(self, client: Any, rows: Sequence[Any]) -> list[Order]:
-        return self.orders_of([client.parse_order(row, _market(client, row)) for row in rows])
-
-    def _fill(self, client: Any, row: parse.Raw) -> Fill | None:
-        """``None`` for funding and settlements, which are listed among the executions."""
-        if row.get("execType", "") not in _FILL_TYPES:
-            return None
-        return self.fill_of(_trade(client, row), row.get("orderLinkId"))
-
-    def _position(self, client: Any, row: parse.Raw) -> Position | None:
-        raw = client.parse_position(row, _market(client, row))
-        return parse.position(raw, self.account_id, self._id, self._session.now())
 
     async def _tickers(self, market_type: MarketType, names: Sequence[Symbol]) -> list[Ticker]:
         async def read(client: Any) -> list[Ticker]:
@@ -295,11 +252,11 @@ class BybitExchange(CcxtExchange):
             return clients[parse.text(row, "category")]
 
         readers = BybitReaders(
-            symbol=lambda row: parse.symbol_of(_market(client_of(row), row)),
-            order=lambda row: self._orders(client_of(row), [row])[0],
-            fill=lambda row: self._fill(client_of(row), row),
-            balance=lambda row: _balance(row, clients["spot"]),
-            position=lambda row: self._position(client_of(row), row),
+            symbol=lambda row: symbol(client_of(row), row),
+            order=lambda row: self._rows.orders(client_of(row), [row])[0],
+            fill=lambda row: self._rows.fill(client_of(row), row),
+            balance=lambda row: balance(row, clients["spot"]),
+            position=lambda row: self._rows.position(client_of(row), row),
         )
         await private.watch(
             await self._session.pro_client(MarketType.SPOT, private.Taking),
@@ -307,69 +264,6 @@ class BybitExchange(CcxtExchange):
             sink,
             on_connected=on_connected,
         )
-
-
-async def _all_rows(
-    ask: Callable[[dict[str, Any]], Awaitable[Any]], request: dict[str, Any]
-) -> list[Any]:
-    """Every row of a listing, or an error."""
-    rows = await _rows_if_few(ask, request)
-    if rows is None:
-        raise parse.broken("a listing without end", exchange=EXCHANGE)
-    return rows
-
-
-async def _rows_if_few(
-    ask: Callable[[dict[str, Any]], Awaitable[Any]], request: dict[str, Any]
-) -> list[Any] | None:
-    """Every row, page after page until the venue names no next one; ``None`` of too many pages."""
-    rows: list[Any] = []
-    mark, seen = "", set[str]()
-    for _ in range(PAGES_MAX):
-        result = (await ask({**request, "cursor": mark} if mark else request))["result"]
-        rows += result["list"]
-        mark = result.get("nextPageCursor") or ""
-        if not mark or not result["list"]:
-            return rows
-        if mark in seen:
-            raise parse.broken("a page mark that comes again", exchange=EXCHANGE)
-        seen.add(mark)
-    return None
-
-
-def _market(client: Any, row: parse.Raw) -> Any:
-    """CCXT's market of a row; by the category, for spot and linear share their names."""
-    kind = "spot" if client.options["defaultType"] == "spot" else "swap"
-    return client.safe_market(parse.text(row, "symbol"), None, None, kind)
-
-
-def _trade(client: Any, row: parse.Raw) -> Any:
-    """CCXT's trade of an execution, with the fee in the coin the venue names: it may be a third."""
-    trade = client.parse_trade(row, _market(client, row))
-    coin = row.get("feeCurrency")
-    if coin:
-        trade["fee"] = {"cost": row.get("execFee"), "currency": client.safe_currency_code(coin)}
-    return trade
-
-
-def _balance(row: parse.Raw, client: Any) -> Balance:
-    total = parse.decimal(row, "walletBalance")
-    # Locked by spot orders, and margin held for orders and positions.
-    held = sum(
-        (
-            parse.optional_decimal(row, key) or ZERO
-            for key in ("locked", "totalOrderIM", "totalPositionIM")
-        ),
-        ZERO,
-    )
-    free = min(max(ZERO, total - held), total)
-    return Balance(
-        wallet=Wallet.UNIFIED,
-        asset=parse.asset_of(client.safe_currency_code(parse.text(row, "coin"))),
-        free=free,
-        locked=total - free,
-        borrowed=parse.optional_decimal(row, "borrowAmount") or ZERO,
-    )
 
 
 def _ticker(row: parse.Raw, name: Symbol, at: datetime, received_at: datetime) -> Ticker:

@@ -1,0 +1,1 @@
+"""Exchange adapters, Binance: one account over spot and USD-M futures."""

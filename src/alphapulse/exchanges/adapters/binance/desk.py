@@ -1,0 +1,149 @@
+"""What the orders of Binance's two products have in common: ids, listings by symbol, the book.
+
+CCXT signs and names; requests are made here, because CCXT rounds what it is given and asks more
+than once for some orders, and what is sent must be what was checked.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from alphapulse.domain.identifiers import ClientOrderId, ExchangeOrderId, Symbol
+from alphapulse.domain.order import Fill, Order, OrderRequest, OrderType, Side, Trigger
+from alphapulse.exchanges.ccxt import parse
+from alphapulse.exchanges.ccxt.exchange import CcxtExchange, require_listed
+from alphapulse.exchanges.ccxt.paging import rows_since
+from alphapulse.exchanges.ccxt.session import ExchangeSession
+from alphapulse.exchanges.ccxt.trading import book_side
+from alphapulse.exchanges.port import OrderBook, OrderProfile
+
+# The venue's own limits; the weight is the same for less.
+ROWS_PER_PAGE = 1000
+
+Raw = dict[str, Any]
+Call = Callable[[Raw], Awaitable[Any]]
+
+
+class BinanceDesk:
+    """One product of Binance, for one account."""
+
+    profile: OrderProfile
+    api: str
+    """How CCXT names this product's signed requests."""
+    fills_path: str
+    window: timedelta
+    """The longest range of time a listing takes."""
+    book_depths: Sequence[int]
+
+    def __init__(self, exchange: CcxtExchange, session: ExchangeSession) -> None:
+        self._exchange = exchange
+        self._session = session
+
+    def signed(self, client: Any, request: str) -> Call:
+        """CCXT's method for a signed request of this product, like ``post_order``."""
+        call: Call = getattr(client, f"{self.api}_{request}")
+        return call
+
+    def order(self, client: Any, row: Raw) -> Order:
+        """One order of the venue's."""
+        raw = client.parse_order(row)
+        # CCXT takes the moment an order began to work, which is -1 while it waits for its price.
+        raw["timestamp"] = row.get("time") or row.get("transactTime") or row.get("updateTime")
+        return self._exchange.orders_of([raw | self.more(row)])[0]
+
+    def more(self, row: Raw) -> Raw:
+        """What of an order CCXT leaves out; see `parse.order`."""
+        raise NotImplementedError
+
+    async def open_orders(self, client: Any) -> list[Order]:
+        rows = await self.signed(client, "get_openorders")({})
+        return [self.order(client, row) for row in rows]
+
+    async def fetch(
+        self,
+        client: Any,
+        symbol: Symbol,
+        exchange_order_id: ExchangeOrderId | None,
+        client_order_id: ClientOrderId | None,
+    ) -> Order:
+        """One order by either id. Raises `NotFound`."""
+        named = named_order(exchange_order_id, client_order_id)
+        row = await self.signed(client, "get_order")({"symbol": market_id(client, symbol), **named})
+        return self.order(client, row)
+
+    async def cancel(self, client: Any, order: Order) -> None:
+        named = named_order(order.exchange_order_id, order.client_order_id)
+        request = {"symbol": market_id(client, order.symbol), **named}
+        await self.signed(client, "delete_order")(request)
+
+    async def orders_since(self, client: Any, symbol: Symbol, since: datetime) -> list[Order]:
+        rows = await self._rows(client, "get_allorders", symbol, since, "orderId")
+        return [self.order(client, row) for row in rows]
+
+    async def fills_since(self, client: Any, symbol: Symbol, since: datetime) -> list[Fill]:
+        rows = await self._rows(client, f"get_{self.fills_path}", symbol, since, "id")
+        return list(self.fills_of(client, rows))
+
+    def fills_of(self, client: Any, rows: Sequence[Raw]) -> tuple[Fill, ...]:
+        """Oldest first, each once."""
+        return parse.unique_fills(
+            self._exchange.fill_of(client.parse_trade(row, _market(client, row))) for row in rows
+        )
+
+    async def _rows(
+        self, client: Any, path: str, symbol: Symbol, since: datetime, id_key: str
+    ) -> list[Raw]:
+        return await rows_since(
+            self.signed(client, path),
+            {"symbol": market_id(client, symbol)},
+            since,
+            self._session.venue_now(),
+            window=self.window,
+            rows_per_page=ROWS_PER_PAGE,
+            id_key=id_key,
+            time_key="time",
+        )
+
+    async def book(self, client: Any, symbol: Symbol, depth: int) -> OrderBook:
+        asked = next((size for size in self.book_depths if size >= depth), self.book_depths[-1])
+        ask = client.public_get_depth if self.api == "private" else client.fapipublic_get_depth
+        raw = await ask({"symbol": market_id(client, symbol), "limit": asked})
+        return OrderBook(
+            symbol=symbol,
+            bids=book_side(raw["bids"], depth),
+            asks=book_side(raw["asks"], depth),
+            received_at=self._session.now(),
+        )
+
+
+def named_order(
+    exchange_order_id: ExchangeOrderId | None, client_order_id: ClientOrderId | None
+) -> Raw:
+    """Which order is meant; the venue's own id is unique for ever, so it goes first."""
+    if exchange_order_id is not None:
+        return {"orderId": exchange_order_id}
+    return {"origClientOrderId": client_order_id}
+
+
+def market_id(client: Any, symbol: Symbol) -> str:
+    """The venue's name of a symbol."""
+    found: str = require_listed(client, symbol)["id"]
+    return found
+
+
+def is_stop_loss(request: OrderRequest) -> bool:
+    """Whether the price it waits for goes against its side; a take profit is the other kind."""
+    return request.trigger is None or (request.trigger is Trigger.RISES) == (
+        request.side is Side.BUY
+    )
+
+
+def is_by_limit(request: OrderRequest) -> bool:
+    """Whether it ends up as a limit order."""
+    return request.type in {OrderType.LIMIT, OrderType.STOP_LIMIT} or (
+        request.type is OrderType.TRAILING_STOP and request.limit_price is not None
+    )
+
+
+def _market(client: Any, row: Raw) -> Any:
+    return client.safe_market(parse.text(row, "symbol"), None, None, client.options["defaultType"])

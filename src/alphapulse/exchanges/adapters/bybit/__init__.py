@@ -1,0 +1,1 @@
+"""Exchange adapters, Bybit: spot and linear perpetuals of a unified account."""
