@@ -173,6 +173,31 @@ async def test_cancel_all_takes_only_what_its_filters_name(simulator: Simulator)
     assert "plain" in {row["orderLinkId"] for row in rest["result"]["list"]}
 
 
+async def test_batch_does_what_it_can_and_says_what_it_could_not(client: Ccxt) -> None:
+    def wish(number: int, price: float) -> dict[str, Any]:
+        params = {"clientOrderId": f"batch-{number}"}
+        return {
+            "symbol": SWAP,
+            "type": "limit",
+            "side": "buy",
+            "amount": 0.01,
+            "price": price,
+            "params": params,
+        }
+
+    made = await client.create_orders([wish(1, 90_000), wish(1, 90_000), wish(2, 91_000)])
+    ids = [order["id"] for order in made]
+    opened = {order["id"] for order in await client.fetch_open_orders(SWAP)}
+    canceled = await client.cancel_orders([ids[0], ids[2]], SWAP)
+
+    assert [bool(one) for one in ids] == [True, False, True]
+    assert made[1]["info"]["code"] == 110072
+    assert {ids[0], ids[2]} <= opened
+    assert len(canceled) == 2
+    for one in (ids[0], ids[2]):
+        assert (await fetched(client, one, SWAP))["status"] == "canceled"
+
+
 async def test_positions_stops_are_set_changed_and_taken_away(
     client: Ccxt, simulator: Simulator
 ) -> None:

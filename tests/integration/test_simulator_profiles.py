@@ -184,3 +184,26 @@ async def test_liar_is_believed_by_nobody_who_asks_often(
 
     assert told == {"NEW", "CANCELED", -2013}
     assert rows == {"New", "Cancelled", None}
+
+
+async def test_futures_have_the_same_habits(simulator: Simulator) -> None:
+    stop = {**BTC, "side": "SELL", "type": "STOP_MARKET", "algoType": "CONDITIONAL"}
+    async with plain_binance(simulator, host="fapi.binance.com") as client:
+        resting = {**LIMIT, "side": "SELL", "price": "200000"}
+        placed = await client.signed("POST", "/fapi/v1/order", **resting)
+        waiting = await client.signed(
+            "POST", "/fapi/v1/algoOrder", **stop, quantity="0.01", triggerPrice="50000"
+        )
+        simulator.world.set_profile("binance", VenueProfile(visibility_lag_ms=3_600_000))
+        answers = [
+            await client.signed("GET", "/fapi/v1/order", **BTC, orderId=placed["orderId"]),
+            await client.signed("GET", "/fapi/v1/openOrders"),
+            await client.signed("GET", "/fapi/v1/allOrders", **BTC),
+            await client.signed("GET", "/fapi/v1/algoOrder", algoId=waiting["algoId"]),
+            await client.signed("GET", "/fapi/v1/openAlgoOrders"),
+        ]
+        simulator.world.set_profile("binance", VenueProfile())
+        shown = await client.signed("GET", "/fapi/v1/openOrders")
+
+    assert [a["code"] if isinstance(a, dict) else a for a in answers] == [-2013, [], [], -2013, []]
+    assert [order["orderId"] for order in shown] == [placed["orderId"]]

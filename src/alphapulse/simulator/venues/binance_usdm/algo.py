@@ -4,6 +4,8 @@ The core keeps one order through its life; here it has two names. While it waits
 service knows it; once triggered it is also an order of the book, under the same number.
 """
 
+from collections.abc import Iterable
+
 from alphapulse.simulator.core.account import Account
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.order import Order, OrderState
@@ -56,13 +58,18 @@ class AlgoRoutes:
         order = _find(params, caller.account)
         if order is None:
             raise no_such_order()
-        return rows.algo_order(order)
+        market = self._venue.markets[order.instrument.key]
+        try:
+            seen = self._venue.sight.order(caller.account, market, order_id=order.id)
+        except Refused:
+            raise no_such_order() from None
+        return rows.algo_order(seen)
 
     def _open_orders(self, params: Params, caller: Caller) -> list[Row]:
         market = self._market(params.symbol()) if params.has("symbol") else None
         return [
             rows.algo_order(order)
-            for order in _waiting(caller.account)
+            for order in _waiting(self._venue.sight.open_orders(caller.account))
             if market is None or order.instrument is market.instrument
         ]
 
@@ -72,7 +79,7 @@ class AlgoRoutes:
         first_id = params.integer("algoId")
         known = (
             order
-            for order in caller.account.orders
+            for order in self._venue.sight.orders(caller.account)
             if order.instrument is market.instrument and rows.is_conditional(order)
         )
         picked = Window(first_id, window.start_ms, window.end_ms, window.limit).pick(
@@ -94,16 +101,16 @@ class AlgoRoutes:
 
     def _cancel_all(self, params: Params, caller: Caller) -> Row:
         market = self._market(params.symbol())
-        for order in _waiting(caller.account):
+        for order in _waiting(caller.account.open_orders.values()):
             if order.instrument is market.instrument:
                 self._venue.cancel(caller.account, order)
         return DONE
 
 
-def _waiting(account: Account) -> list[Order]:
+def _waiting(orders: Iterable[Order]) -> list[Order]:
     return [
         order
-        for order in account.open_orders.values()
+        for order in orders
         if order.state is OrderState.UNTRIGGERED and order.instrument.settle is not None
     ]
 

@@ -1,5 +1,7 @@
 """Order routes of the matching engine: placing, changing, asking and canceling."""
 
+from collections.abc import Callable, Iterable
+
 import msgspec
 
 from alphapulse.simulator.core.account import Account
@@ -55,7 +57,7 @@ class OrderRoutes:
 
     def cancel_everything(self, account: Account, market: Market) -> None:
         """Cancel every order of a market that works in the book."""
-        for order in _working(account):
+        for order in _working(account.open_orders.values()):
             if order.instrument is market.instrument:
                 self._venue.cancel(account, order)
 
@@ -115,13 +117,13 @@ class OrderRoutes:
         return rows.changed(changed)
 
     def _query(self, params: Params, caller: Caller) -> Row:
-        order = self._find(params, caller)
+        order = self._find(params, caller, self._venue.sight.order)
         if order is None:
             raise no_such_order()
         return rows.order(order)
 
     def _query_open(self, params: Params, caller: Caller) -> Row:
-        order = self._find(params, caller)
+        order = self._find(params, caller, self._venue.sight.order)
         if order is None or not order.state.is_open:
             raise no_such_order()
         return rows.order(order)
@@ -130,7 +132,7 @@ class OrderRoutes:
         market = self._market(params.symbol()) if params.has("symbol") else None
         return [
             rows.order(order)
-            for order in _working(caller.account)
+            for order in _working(self._venue.sight.open_orders(caller.account))
             if market is None or order.instrument is market.instrument
         ]
 
@@ -140,7 +142,7 @@ class OrderRoutes:
         first_id = params.integer("orderId")
         known = (
             order
-            for order in caller.account.orders
+            for order in self._venue.sight.orders(caller.account)
             if order.instrument is market.instrument and rows.is_in_book_family(order)
         )
         picked = Window(first_id, window.start_ms, window.end_ms, window.limit).pick(
@@ -187,7 +189,9 @@ class OrderRoutes:
             for one in asked
         ]
 
-    def _find(self, params: Params, caller: Caller) -> Order | None:
+    def _find(
+        self, params: Params, caller: Caller, look: Callable[..., Order] | None = None
+    ) -> Order | None:
         """The order that a request names by either id."""
         market = self._market(params.symbol())
         order_id, client_id = params.integer("orderId"), params.optional("origClientOrderId")
@@ -197,7 +201,7 @@ class OrderRoutes:
                 "Param 'origClientOrderId' or 'orderid' must be sent, but both were empty/null!",
             )
         try:
-            order = self._venue.order(
+            order = (look or self._venue.order)(
                 caller.account, market, order_id=order_id, client_order_id=client_id
             )
         except Refused:
@@ -221,10 +225,10 @@ def week(window: Window) -> Window:
     return Window(window.from_id, start_ms, end_ms, window.limit)
 
 
-def _working(account: Account) -> list[Order]:
+def _working(orders: Iterable[Order]) -> list[Order]:
     return [
         order
-        for order in account.open_orders.values()
+        for order in orders
         if order.instrument.category is Category.LINEAR and rows.is_in_book_family(order)
     ]
 

@@ -78,7 +78,7 @@ class RecordRoutes:
             raise bad_combination()
         fills = (
             fill
-            for fill in caller.account.fills
+            for fill in self._venue.sight.fills(caller.account)
             if fill.instrument is market.instrument and order_id in (None, fill.order_id)
         )
         picked = week(window).pick(fills, lambda f: f.trade_id, lambda f: f.at_ms)

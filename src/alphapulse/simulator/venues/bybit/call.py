@@ -21,12 +21,20 @@ Public = Callable[[Params], Row]
 Private = Callable[[Params, Caller], Row]
 
 
+class Batch(dict[str, object]):
+    """The result of several requests in one, each with a code of its own."""
+
+    def __init__(self, rows: list[Row], outcomes: list[tuple[int, str]]) -> None:
+        super().__init__(list=rows)
+        self.outcomes: list[Row] = [{"code": code, "msg": text} for code, text in outcomes]
+
+
 def envelope(code: int, message: str, result: object, now_ms: int) -> Row:
     return {
         "retCode": code,
         "retMsg": message,
         "result": result,
-        "retExtInfo": {},
+        "retExtInfo": {"list": result.outcomes} if isinstance(result, Batch) else {},
         "time": now_ms,
     }
 

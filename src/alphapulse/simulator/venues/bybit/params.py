@@ -75,6 +75,15 @@ class Params:
         limit = self.integer("limit")
         return default if limit is None else max(1, min(limit, maximum))
 
+    def objects(self, name: str, most: int) -> list[dict[str, object]]:
+        """A list of JSON objects, not more than ``most`` and not empty."""
+        value = self._values.get(name)
+        if not isinstance(value, list) or not 0 < len(value) <= most:
+            raise _bad(name)
+        if not all(isinstance(one, dict) for one in value):
+            raise _bad(name)
+        return value
+
     def choice(self, name: str, choices: Mapping[str, T]) -> T:
         value = choices.get(self.text(name))
         if value is None:

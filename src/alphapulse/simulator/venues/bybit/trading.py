@@ -14,7 +14,7 @@ from alphapulse.simulator.core.refusal import RefusalReason, Refused
 from alphapulse.simulator.core.trigger import TriggerRequest
 from alphapulse.simulator.venues.bybit import codes, ids
 from alphapulse.simulator.venues.bybit.account import window
-from alphapulse.simulator.venues.bybit.call import Caller, Private
+from alphapulse.simulator.venues.bybit.call import Batch, Caller, Private
 from alphapulse.simulator.venues.bybit.codes import BybitError, error_of
 from alphapulse.simulator.venues.bybit.conditional import (
     order_filter,
@@ -38,6 +38,7 @@ TIME_IN_FORCE_OF = {text: time for time, text in TIMES_IN_FORCE.items()}
 
 LINK_ID_MAX = 36
 CLOSED_SHOWN = 500
+BATCH_MAX = 20
 
 # Stops are set on positions here; dropping them silently would be worse than a refusal.
 UNSUPPORTED = ("takeProfit", "stopLoss", "trailingStop")
@@ -57,6 +58,9 @@ class TradingRoutes:
             "/v5/order/amend": self.amend,
             "/v5/order/cancel": self.cancel,
             "/v5/order/cancel-all": self._cancel_all,
+            "/v5/order/create-batch": lambda p, c: _batch(self.create, p, c),
+            "/v5/order/amend-batch": lambda p, c: _batch(self.amend, p, c),
+            "/v5/order/cancel-batch": lambda p, c: _batch(self.cancel, p, c),
         }
 
     def create(self, params: Params, caller: Caller) -> Row:
@@ -169,6 +173,23 @@ class TradingRoutes:
         final = self._venue.sight.final_orders(caller.account)
         orders = _chosen(params, final, params.category())
         return _listing(params, [order for order in orders if start <= order.created_ms <= end])
+
+
+def _batch(do: Private, params: Params, caller: Caller) -> Batch:
+    """One after the other; what one refuses stops none of the others."""
+    category = params.text("category")
+    requests = params.objects("request", BATCH_MAX)
+    rows: list[Row] = []
+    outcomes: list[tuple[int, str]] = []
+    for request in requests:
+        done: Row = {"orderId": "", "orderLinkId": str(request.get("orderLinkId", ""))}
+        try:
+            done = do(Params({**request, "category": category}), caller)
+            outcomes.append((0, "OK"))
+        except BybitError as refused:
+            outcomes.append((refused.code, refused.message))
+        rows.append({"category": category, "symbol": str(request.get("symbol", "")), **done})
+    return Batch(rows, outcomes)
 
 
 def _listing(params: Params, orders: list[Order]) -> Row:
