@@ -37,7 +37,7 @@ class PlainBinance:
         http: aiohttp.ClientSession,
         simulator: Simulator,
         account: SimulatedAccount,
-        host: str,
+        host: str = "api.binance.com",
     ) -> None:
         self._http = http
         self._simulator = simulator
