@@ -21,8 +21,8 @@ from alphapulse.simulator.faults.world import OrderFault
 from alphapulse.simulator.settings import SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.fixtures.simulator import QUICK
-from tests.plain_binance import PlainBinance
-from tests.plain_bybit import PlainBybit
+from tests.plain_binance import PlainBinance, plain_binance
+from tests.plain_bybit import PlainBybit, plain_bybit
 
 LABEL = "bybit-unified"
 DISHES = [dish for dishes in MENU.values() for dish in dishes]
@@ -39,11 +39,10 @@ def simulator_settings() -> SimulatorSettings:
 class Client:
     """Does once what a fault is waiting for, on connections of its own."""
 
-    def __init__(self, simulator: Simulator, http: aiohttp.ClientSession) -> None:
+    def __init__(self, simulator: Simulator, bybit: PlainBybit, binance: PlainBinance) -> None:
         self._simulator = simulator
-        self._bybit = PlainBybit(http, simulator, simulator.account(LABEL))
-        self._binance = PlainBinance(http, simulator, simulator.account("binance-main"))
-        self._http = http
+        self._bybit = bybit
+        self._binance = binance
 
     def step(self, fault: BaseFault) -> Callable[[], Awaitable[Any]]:
         """By what the fault says it strikes."""
@@ -79,7 +78,7 @@ class Client:
 
     async def listen_key(self) -> None:
         url = f"{self._simulator.url}/fapi.binance.com/fapi/v1/listenKey"
-        async with self._http.put(url) as response:
+        async with aiohttp.ClientSession() as http, http.put(url) as response:
             await response.read()
 
     async def open_orders(self) -> None:
@@ -180,8 +179,8 @@ async def _order(simulator: Simulator, fault: BaseFault) -> Entry:
 
 
 async def _provoke(simulator: Simulator, fault: BaseFault) -> None:
-    async with aiohttp.ClientSession() as http:
-        client = Client(simulator, http)
+    async with plain_bybit(simulator) as bybit, plain_binance(simulator) as binance:
+        client = Client(simulator, bybit, binance)
         step = client.executions if isinstance(fault, CutConnection) else client.step(fault)
         with suppress(*TROUBLE, KeyError):
             async with asyncio.timeout(1):
