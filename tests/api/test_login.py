@@ -1,5 +1,6 @@
 """Logging in and out, with tokens and with cookies."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 from alphapulse.security.key_file import MasterKey
 from alphapulse.security.tokens import TokenIssuer
 from tests.fixtures.api import PASSWORD, USERNAME, RunningApi, body
-from tests.fixtures.clock import HandClock
 from tests.password_work import guesses_of
 
 SUMMARY = "/api/portfolio/summary"
@@ -77,9 +77,8 @@ async def test_logging_out_takes_effect_on_the_next_request(api: RunningApi) -> 
 
 async def test_a_token_ends_with_its_time(api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await api.get(SUMMARY)).status == 200
-    verifier = api.services.users._verifier
-    later = verifier._clock.now().replace(year=verifier._clock.now().year + 1)
-    monkeypatch.setattr(verifier, "_clock", HandClock(later))
+    later = api.clock.now() + timedelta(minutes=11)
+    monkeypatch.setattr(api.clock, "now", lambda: later)
 
     problem = await body(await api.get(SUMMARY), 401)
 

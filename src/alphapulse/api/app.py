@@ -104,7 +104,7 @@ def _guarded(app: ASGIApp, settings: ApiSettings, clock: Clock) -> ASGIApp:
     app = SetupGuard(app)
     app = HostGuard(app, hosts)
     app = RequestContext(app, settings.request_timeout_s)
-    return FastPath(app, hosts)
+    return FastPath(app, hosts, clock)
 
 
 @asynccontextmanager

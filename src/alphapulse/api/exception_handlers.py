@@ -13,7 +13,7 @@ from starlette.routing import compile_path
 
 from alphapulse.api import problems
 from alphapulse.api.problems import FieldError, Problem, problem, problem_of
-from alphapulse.errors import AlphaPulseError, InvalidInput
+from alphapulse.errors import AlphaPulseError, InvalidInput, TooManyRequests
 
 _KINDS = {
     400: problems.BAD_REQUEST,
@@ -30,6 +30,9 @@ def register(app: FastAPI) -> None:
 
     async def on_error(request: Request, error: AlphaPulseError) -> Response:
         path, request_id = _place(request)
+        if isinstance(error, TooManyRequests):
+            # The header tells of the rate that was too much; that of the address is not it.
+            request.state.quota = error.facts.get("quota")
         return _response(problem_of(error, path=path, request_id=request_id))
 
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:

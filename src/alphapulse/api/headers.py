@@ -3,9 +3,11 @@
 import itertools
 import re
 import secrets
-from functools import lru_cache
+from math import ceil
 
 from starlette.types import Scope
+
+from alphapulse.security.rate_limit import Quota
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -49,6 +51,17 @@ def request_id(given: bytes | None) -> bytes:
     return b"%s-%08x" % (_PROCESS, next(_numbers))
 
 
+def rate_limit(quota: Quota) -> bytes:
+    """The RateLimit header: what is left, in whole seconds rounded up."""
+    left = (quota.limit, quota.remaining, ceil(quota.reset_s))
+    return b"limit=%d, remaining=%d, reset=%d" % left
+
+
+def lines(headers: Headers) -> bytes:
+    """Headers as they go over the wire."""
+    return b"".join([b"%s: %s\r\n" % pair for pair in headers])
+
+
 def header(headers: Headers, name: bytes) -> bytes | None:
     """The first header of that name, which is lower case."""
     for key, value in headers:
@@ -64,7 +77,6 @@ def host_name(host: bytes | None) -> str:
     return name.removeprefix("[").removesuffix("]")
 
 
-@lru_cache(maxsize=4096)
 def bearer_token(authorization: bytes | None) -> str | None:
     """The token of an Authorization header."""
     if authorization is None or authorization[:7].lower() != b"bearer ":

@@ -164,6 +164,7 @@ class RateGuard:
             try:
                 scope["state"]["quota"] = self._addresses.hit(client_address(scope))
             except TooManyRequests as error:
+                scope["state"]["quota"] = error.facts["quota"]
                 await _refuse_error(scope, send, error)
                 return
         await self._app(scope, receive, send)
@@ -253,10 +254,7 @@ def _completed(message: Message, scope: Scope, request_id: str) -> headers.Heade
     said.append((b"x-request-id", request_id.encode()))
     quota: Quota | None = scope["state"].get("quota")
     if quota is not None:
-        limits = b"limit=%d, remaining=%d, reset=%d"
-        said.append(
-            (b"ratelimit", limits % (quota.limit, quota.remaining, -int(-quota.reset_s // 1)))
-        )
+        said.append((b"ratelimit", headers.rate_limit(quota)))
     return said
 
 

@@ -6,7 +6,8 @@ a timer thread of its own, reads the wall clock, and keeps as many keys as an at
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import NamedTuple
+
+import msgspec
 
 from alphapulse.domain.clock import Clock
 from alphapulse.errors import TooManyRequests
@@ -27,7 +28,7 @@ READS = Rate(hits=600, window_s=60)  # a dashboard that polls ten routes a secon
 WRITES = Rate(hits=120, window_s=60)
 
 
-class Quota(NamedTuple):
+class Quota(msgspec.Struct, frozen=True):
     """What is left after a hit; ``reset_s`` seconds until one more is free again."""
 
     limit: int
@@ -44,30 +45,27 @@ class RateLimiter:
         self._capacity_keys = capacity_keys
         self._hits: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def count(self, key: str) -> None:
-        """Count one, or refuse it.
+    def hit(self, key: str) -> Quota:
+        """Count one and say what is left.
 
         Raises:
-            TooManyRequests: ``retry_after_s`` says when the next one is free.
+            TooManyRequests: ``retry_after_s`` says when the next one is free, and so does
+                ``facts['quota']``.
         """
         now_s = self._clock.monotonic_s()
         hits = self._hits.get(key)
         if hits is None:
             hits = self._admit(key)
-        while hits and now_s - hits[0] >= self._rate.window_s:
+        limit, window_s = self._rate.hits, self._rate.window_s
+        while hits and now_s - hits[0] >= window_s:
             hits.popleft()
-        if len(hits) >= self._rate.hits:
-            retry_after_s = self._rate.window_s - (now_s - hits[0])
-            raise TooManyRequests("too many requests", retry_after_s=round(retry_after_s, 3))
+        if len(hits) >= limit:
+            reset_s = round(window_s - (now_s - hits[0]), 3)
+            quota = Quota(limit, 0, reset_s)
+            raise TooManyRequests("too many requests", retry_after_s=reset_s, quota=quota)
         hits.append(now_s)
         self._hits.move_to_end(key)
-
-    def hit(self, key: str) -> Quota:
-        """Count one and say what is left; raises as `count`."""
-        self.count(key)
-        hits = self._hits[key]
-        reset_s = self._rate.window_s - (hits[-1] - hits[0])
-        return Quota(self._rate.hits, self._rate.hits - len(hits), reset_s)
+        return Quota(limit, limit - len(hits), window_s - (now_s - hits[0]))
 
     def forget(self, key: str) -> None:
         """Start ``key`` afresh, as after a login that succeeded."""

@@ -84,8 +84,9 @@ class _Browser:
     user: User
     touched_at: datetime
 
-    def expires_at(self) -> datetime:
-        return min(self.session.expires_at, self.touched_at + BROWSER_IDLE + TOUCH_EVERY)
+    def known_until(self) -> datetime:
+        """When the database is asked again, which notes that the session is in use."""
+        return min(self.session.expires_at, self.touched_at + TOUCH_EVERY)
 
 
 class UserService:
@@ -112,6 +113,9 @@ class UserService:
         self._ended: list[Callable[[str], None]] = []
         self.is_set_up = False
         """Whether a first user exists; until then nothing but the set-up answers."""
+        self.revision = 0
+        """Counts what may give a known credential another meaning: a session that ended, a user
+        who changed."""
 
     @property
     def access_lifetime_s(self) -> int:
@@ -248,8 +252,7 @@ class UserService:
     def verify_known_cookie(self, cookie: str) -> Access | None:
         """Say whose cookie this is without asking the database; ``None`` when that is needed."""
         browser = self._browsers.get(cookie)
-        now = self._clock.now()
-        if browser is None or now - browser.touched_at > TOUCH_EVERY:
+        if browser is None or browser.known_until() <= self._clock.now():
             return None
         return _access(browser)
 
@@ -370,6 +373,7 @@ class UserService:
         return _access(browser)
 
     def _know(self, user: User) -> None:
+        self.revision += 1
         self._users[user.id] = user
         if user.is_disabled:
             self._viewers.pop(user.id, None)
@@ -377,6 +381,7 @@ class UserService:
             self._viewers[user.id] = viewer_of(user)
 
     def _forget_session(self, session_id: str) -> None:
+        self.revision += 1
         self._verifier.revoke(session_id)
         for cookie in [c for c, b in self._browsers.items() if b.session.id == session_id]:
             del self._browsers[cookie]
@@ -402,7 +407,7 @@ def _access(browser: _Browser) -> Access:
         user_id=browser.user.id,
         session_id=browser.session.id,
         scopes=scopes_of(browser.user.role),
-        expires_at=browser.expires_at(),
+        expires_at=browser.known_until(),
     )
 
 
