@@ -20,7 +20,7 @@ from tests.fixtures.api import RunningApi
 from alphapulse.api.websocket.frames import text_frame
 from alphapulse.services.live_state import Changes
 from bench.http import portfolio_of, tick
-from bench.load import HOST, LoadProcess, load_process
+from bench.load import HOST, LoadProcess, keep_apart, load_process
 from bench.measure import interleave, report
 
 CLIENTS = 1000
@@ -82,6 +82,7 @@ async def measure() -> bool:
     """Compare the sides in one run; whether the goal is met."""
     round_number = 0
     async with portfolio_of(1) as api, load_process() as ours, load_process() as theirs:
+        keep_apart(ours, theirs)
         port = api.url.rpartition(":")[2]
         await ours.ask("listen", port, CLIENTS, api.token, CHANNEL)
         assert api.hub.client_count == CLIENTS

@@ -30,13 +30,13 @@ from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.events import TickerUpdated
 from alphapulse.domain.identifiers import ExchangeId, Symbol
 from alphapulse.domain.market import Ticker
-from bench.load import LoadProcess, load_process
+from bench.load import LoadProcess, keep_apart, load_process
 from bench.measure import interleave, report
 
 ASSETS = 50
 CONNECTIONS = 32
-REQUESTS = 6_000
-ROUTE_REQUESTS = 400
+REQUESTS = 200 * CONNECTIONS
+ROUTE_REQUESTS = 13 * CONNECTIONS
 ROUNDS = 7
 TICKS_PER_S = 200
 SUMMARY = "/api/portfolio/summary"
@@ -69,6 +69,8 @@ async def bare_uvicorn(app: ASGIApp) -> AsyncIterator[int]:
             access_log=False,
             log_config=None,
             log_level="error",
+            proxy_headers=False,
+            server_header=False,
         )
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -130,6 +132,7 @@ async def read(load: LoadProcess, port: int, token: str, path: str, requests: in
 async def measure() -> bool:
     """Compare the sides in one run; whether the goal is met."""
     async with portfolio_of(ASSETS) as api, load_process() as load:
+        keep_apart(load)
         body = await (await api.get(SUMMARY)).read()
         port = int(api.url.rpartition(":")[2])
 

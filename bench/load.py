@@ -2,7 +2,8 @@
 
     python -m bench.load
 
-``http PORT CONNECTIONS REQUESTS HEADERS PATH`` answers ``done`` when all answers came;
+``http PORT CONNECTIONS REQUESTS HEADERS PATH`` asks on every connection at once, and again when all
+have their answer, so that every server finds as many whenever it looks; ``done`` at the end;
 ``listen PORT CONNECTIONS TOKEN CHANNEL`` connects WebSockets and answers ``done`` when every one
 has its snapshot, ``plain PORT CONNECTIONS`` connects sockets that only read, ``heard`` answers how
 many bytes came so far, ``close`` closes all.
@@ -11,6 +12,7 @@ many bytes came so far, ``close`` closes all.
 import asyncio
 import base64
 import json
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -23,42 +25,29 @@ HOST = "127.0.0.1"
 
 
 class HttpClient(asyncio.Protocol):
-    """One keep-alive connection with one request in flight; every answer has the same length."""
+    """One keep-alive connection, one request at a time."""
 
-    def __init__(self, request: bytes, tickets: list[int], finished: asyncio.Future[None]) -> None:
+    def __init__(self, request: bytes, answered: asyncio.Semaphore) -> None:
         self._request = request
-        self._tickets = tickets
-        self._finished = finished
-        self._answer_bytes = 0
+        self._answered = answered
         self._missing_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._ask()
+        self.transport = cast(asyncio.Transport, transport)
+
+    def ask(self) -> None:
+        self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        if not self._answer_bytes:
-            # The first answer: head and body of a small one come together.
+        if not self._missing_bytes:
             head, found, _ = data.partition(b"\r\n\r\n")
             assert found, "the head of the answer is cut"
             assert head.startswith(b"HTTP/1.1 200"), head
             length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-            self._answer_bytes = self._missing_bytes = len(head) + 4 + int(length)
+            self._missing_bytes = len(head) + 4 + int(length)
         self._missing_bytes -= len(data)
-        if self._missing_bytes <= 0:
-            self._ask()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self._finished.done():
-            self._finished.set_result(None)
-
-    def _ask(self) -> None:
-        if not self._tickets:
-            self._transport.close()
-            return
-        self._tickets.pop()
-        self._missing_bytes = self._answer_bytes
-        self._transport.write(self._request)
+        if not self._missing_bytes:
+            self._answered.release()
 
 
 class Listener(asyncio.Protocol):
@@ -118,15 +107,20 @@ class Load:
     ) -> str:
         lines = base64.b64decode(headers).decode()
         request = f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\n{lines}\r\n".encode()
-        loop, tickets = asyncio.get_running_loop(), [0] * int(requests)
-        finished = [loop.create_future() for _ in range(int(connections))]
-        for done in finished:
-            await loop.create_connection(
-                lambda done=done: HttpClient(request, tickets, done),  # type: ignore[misc]
-                HOST,
-                int(port),
+        loop, answered = asyncio.get_running_loop(), asyncio.Semaphore(0)
+        clients = []
+        for _ in range(int(connections)):
+            _, client = await loop.create_connection(
+                lambda: HttpClient(request, answered), HOST, int(port)
             )
-        await asyncio.gather(*finished)
+            clients.append(client)
+        for _ in range(int(requests) // len(clients)):
+            for client in clients:
+                client.ask()
+            for _ in clients:
+                await answered.acquire()
+        for client in clients:
+            client.transport.close()
         return "done"
 
     async def listen(self, port: str, connections: str, token: str, channel: str) -> str:
@@ -166,6 +160,10 @@ class LoadProcess:
     def __init__(self, process: Process) -> None:
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def ask(self, *words: object) -> str:
         """Have it do one thing and wait until that is done."""
         assert self._process.stdin is not None
@@ -174,6 +172,16 @@ class LoadProcess:
         answer = await self._process.stdout.readline()
         assert answer, "the load process ended"
         return answer.decode().strip()
+
+
+def keep_apart(*loads: LoadProcess) -> None:
+    """This process on the first core and ``loads`` on the others, so that nobody is pushed aside
+    by the other side, which costs whoever is measured. Linux only."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    if others:
+        os.sched_setaffinity(0, {first})
+        for load in loads:
+            os.sched_setaffinity(load.pid, others)
 
 
 @asynccontextmanager

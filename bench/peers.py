@@ -39,7 +39,7 @@ from bench.server import ServerProcess, free_port
 
 ROUNDS = 5
 REQUESTS = 4_000
-ROUTE_REQUESTS = 400
+ROUTE_REQUESTS = 13 * CONNECTIONS
 PEER_REQUESTS = 60
 PEER_CONNECTIONS = 4  # more of them only queue for its thread pool
 SETTLING_S = 5.0  # by then every account was read and every stream is open
