@@ -12,13 +12,13 @@ from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.domain.money import round_down
 from alphapulse.domain.order import Fill, Side
 from alphapulse.errors import RateLimited
-from alphapulse.exchanges.adapters import generic
+from alphapulse.exchanges.adapters.generic import exchange as generic
 from alphapulse.exchanges.budget import Budgets
 from alphapulse.exchanges.ccxt.client import Surroundings
 from alphapulse.exchanges.ccxt.session import ExchangeSession, MarketCatalog
 from alphapulse.exchanges.ccxt.transport import Transport
 from alphapulse.exchanges.factory import ExchangeFactory
-from alphapulse.exchanges.port import Credentials, Exchange, FillCursor
+from alphapulse.exchanges.port import Credentials, FillCursor, TradingExchange
 from alphapulse.exchanges.settings import ExchangesSettings
 from alphapulse.runtime.clock import SystemClock
 from alphapulse.simulator.core.instrument import MarketStatus
@@ -64,15 +64,15 @@ class Bench:
     simulator: Simulator
     label: str
     clock: SkippingClock = field(default_factory=SkippingClock)
-    opened: list[Exchange] = field(default_factory=list)
-    _exchange: Exchange | None = None
+    opened: list[TradingExchange] = field(default_factory=list)
+    _exchange: TradingExchange | None = None
 
     @property
     def venue(self) -> str:
         return ADAPTERS[self.adapter]
 
     @property
-    def exchange(self) -> Exchange:
+    def exchange(self) -> TradingExchange:
         if self._exchange is None:
             self._exchange = self.open(self.credentials)
         return self._exchange
@@ -89,7 +89,7 @@ class Bench:
 
     def open(
         self, credentials: Credentials | None, *, request_timeout_s: float = LIMIT_S
-    ) -> Exchange:
+    ) -> TradingExchange:
         """The adapter with those credentials; closed when the bench is cleared."""
         settings = ExchangesSettings(
             simulator_url=self.simulator.url,
@@ -182,7 +182,7 @@ class Bench:
 
 def open_generic(
     settings: ExchangesSettings, credentials: Credentials | None, clock: Clock
-) -> Exchange:
+) -> TradingExchange:
     """The generic adapter over CCXT's Binance, as if it had no adapter of its own."""
     around = Surroundings(
         exchange="binance",

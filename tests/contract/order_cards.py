@@ -6,7 +6,6 @@ A card is laid on a `Bench`, like those of `cards`; its number is stable.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import cast
 
 import pytest
 
@@ -50,7 +49,7 @@ class Dealer:
 
     @property
     def exchange(self) -> TradingExchange:
-        return cast(TradingExchange, self.bench.exchange)
+        return self.bench.exchange
 
     def name(self) -> ClientOrderId:
         self._count += 1

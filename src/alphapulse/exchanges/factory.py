@@ -11,20 +11,20 @@ from typing import Any
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.errors import InvalidInput
-from alphapulse.exchanges.adapters import generic
 from alphapulse.exchanges.adapters.binance import exchange as binance
 from alphapulse.exchanges.adapters.bybit import exchange as bybit
+from alphapulse.exchanges.adapters.generic import exchange as generic
 from alphapulse.exchanges.budget import Budgets
 from alphapulse.exchanges.ccxt import loading
 from alphapulse.exchanges.ccxt.client import Surroundings
 from alphapulse.exchanges.ccxt.session import ExchangeSession, MarketCatalog
 from alphapulse.exchanges.ccxt.transport import Transport
-from alphapulse.exchanges.port import Capabilities, Credentials, Exchange
+from alphapulse.exchanges.port import Capabilities, Credentials, TradingExchange
 from alphapulse.exchanges.settings import ExchangesSettings
 
 __all__ = ["ExchangeFactory", "ExchangesSettings"]
 
-Maker = Callable[[AccountId | None, ExchangeSession], Exchange]
+Maker = Callable[[AccountId | None, ExchangeSession], TradingExchange]
 
 _NAMED: dict[ExchangeId, tuple[Maker, Capabilities]] = {
     binance.EXCHANGE: (binance.BinanceExchange, binance.CAPABILITIES),
@@ -65,7 +65,7 @@ class ExchangeFactory:
 
     def open(
         self, exchange: ExchangeId, account_id: AccountId | None, credentials: Credentials | None
-    ) -> Exchange:
+    ) -> TradingExchange:
         """An account on an exchange, or with no credentials its public side. Sends nothing yet.
 
         Raises:

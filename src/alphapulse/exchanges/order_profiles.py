@@ -58,16 +58,42 @@ _BYBIT_SPOT = OrderProfile(
     has_attached_exits=True,
 )
 
+# Through CCXT's unified methods: limit orders, and market orders where CCXT takes them by quantity.
+# Nothing is known of receive windows, so a request may arrive late; what is said of uniqueness
+# differs from page to page (``reliability.md`` 1.4), so nothing is relied on.
+_UNIFIED = OrderProfile(
+    id_uniqueness=IdUniqueness.NONE, types=frozenset({OrderType.LIMIT}), late_arrival_s=60.0
+)
+_UNIFIED_AND_MARKET = replace(_UNIFIED, types=frozenset({OrderType.LIMIT, OrderType.MARKET}))
+
 ORDER_PROFILES: Mapping[tuple[str, str], OrderProfile] = {
     ("binance", "spot"): _BINANCE_SPOT,
     ("binanceusdm", "swap"): _BINANCE_USDM,
     ("bybit", "spot"): _BYBIT_SPOT,
     ("bybit", "swap"): replace(_BYBIT_SPOT, has_quote_quantity=False),
+    # clOrdId: at most 32 letters and digits. https://www.okx.com/docs-v5/en/, 2026-11
+    ("okx", "spot"): _UNIFIED,
+    # clientOid: at most 40. https://www.kucoin.com/docs-new/rest/spot-trading/orders/add-order
+    ("kucoin", "spot"): _UNIFIED_AND_MARKET,
+    # text: "t-" and at most 28. https://www.gate.com/docs/developers/apiv4/en/#create-an-order
+    ("gate", "spot"): replace(_UNIFIED, client_id_form="t-{}"),
+    # clientOid: at most 50. https://www.bitget.com/api-doc/spot/trade/Place-Order
+    ("bitget", "spot"): _UNIFIED,
+    # newClientOrderId: at most 32. https://www.mexc.com/api-docs/spot-v3/spot-account-trade
+    ("mexc", "spot"): _UNIFIED,
+    # client-order-id: at most 64; found for 2 h. https://www.htx.com/en-us/opend/newApiPages/
+    ("htx", "spot"): _UNIFIED,
 }
+
+
+NO_ORDERS = OrderProfile(types=frozenset())
+"""Of an exchange that is not traded on."""
 
 
 def common(profiles: list[OrderProfile]) -> OrderProfile:
     """What holds in all of them, the slowest of their times."""
+    if not profiles:
+        return NO_ORDERS
     first = profiles[0]
     windows = [one.receive_window_s for one in profiles]
     return replace(

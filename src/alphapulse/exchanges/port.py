@@ -52,6 +52,8 @@ class Capabilities:
     orders_without_symbol: bool
     permissions: bool
     """The venue tells what a key may do."""
+    trading: bool = False
+    """Orders can be sent through us; `OrderProfile` says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +324,7 @@ class ExchangeProvider(Protocol):
 
     def open(
         self, exchange: ExchangeId, account_id: AccountId | None, credentials: Credentials | None
-    ) -> Exchange: ...
+    ) -> TradingExchange: ...
 
     def hold(self, exchange: ExchangeId, seconds: float) -> None:
         """Send nothing to an exchange for so long, whoever asks."""

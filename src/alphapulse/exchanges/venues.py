@@ -10,6 +10,7 @@ from typing import Any
 from alphapulse.exchanges.rule import ANY_VENUE, Rule
 from alphapulse.exchanges.rules_binance import BINANCE_SPOT, BINANCE_USDM
 from alphapulse.exchanges.rules_bybit import BYBIT
+from alphapulse.exchanges.rules_others import OTHERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ class VenueProfile:
     rules: tuple[Rule, ...] = ()
     code_key: str = "code"
     message_key: str = "msg"
+    inner: tuple[str, str] | None = None
+    """Where a refusal of one of several things carries its own code and message: keys in the
+    first row of ``data``."""
     success_codes: tuple[str, ...] = ("0", "200")
     shapes: tuple[Shape, ...] = ()
     envelope: tuple[str, ...] = ()
@@ -100,6 +104,10 @@ class VenueProfile:
         if not isinstance(payload, Mapping):
             return None, ""
         code, message = payload.get(self.code_key), payload.get(self.message_key)
+        rows = payload.get("data")
+        if self.inner is not None and isinstance(rows, list) and rows and isinstance(rows[0], dict):
+            code = rows[0].get(self.inner[0]) or code
+            message = rows[0].get(self.inner[1]) or message
         return (
             None if code is None else str(code),
             message if isinstance(message, str) else "",
@@ -215,9 +223,18 @@ PROFILES: Mapping[str, VenueProfile] = {
             size_header="X-Bapi-Limit",
         ),
     ),
-    "okx": VenueProfile(envelope=("code", "data")),
-    "kucoin": VenueProfile(envelope=("code", "data")),
-    "bitget": VenueProfile(envelope=("code", "data")),
+    "okx": VenueProfile(rules=OTHERS["okx"], inner=("sCode", "sMsg"), envelope=("code", "data")),
+    "kucoin": VenueProfile(
+        rules=OTHERS["kucoin"], success_codes=("200000",), envelope=("code", "data")
+    ),
+    "bitget": VenueProfile(
+        rules=OTHERS["bitget"], success_codes=("00000",), envelope=("code", "data")
+    ),
+    "gate": VenueProfile(
+        rules=OTHERS["gate"], code_key="label", message_key="message", answers_bare_lists=True
+    ),
+    "mexc": VenueProfile(rules=OTHERS["mexc"], answers_bare_lists=True),
+    "htx": VenueProfile(rules=OTHERS["htx"], code_key="err-code", message_key="err-msg"),
     "kraken": VenueProfile(envelope=("result",)),
 }
 
@@ -238,13 +255,11 @@ _BARE_LISTS = frozenset(
         "btcmarkets",
         "coinbaseexchange",
         "coinsph",
-        "gate",
         "gateeu",
         "gemini",
         "hitbtc",
         "hyperliquid",
         "latoken",
-        "mexc",
         "poloniex",
         "tokocrypto",
         "upbit",

@@ -10,10 +10,10 @@ from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId, ExchangeOrderId, Symbol
 from alphapulse.domain.market import Timeframe
 from alphapulse.errors import ExchangeUnavailable, OrderOutcomeUnknown
-from alphapulse.exchanges.adapters import generic
 from alphapulse.exchanges.adapters.binance.exchange import BinanceExchange
 from alphapulse.exchanges.adapters.bybit.exchange import BybitExchange
-from alphapulse.exchanges.adapters.generic import GenericExchange
+from alphapulse.exchanges.adapters.generic import exchange as generic
+from alphapulse.exchanges.adapters.generic.exchange import GenericExchange
 from alphapulse.exchanges.ccxt import loading
 from alphapulse.exchanges.ccxt.client import MarketType, purpose
 from alphapulse.exchanges.ccxt.errors import Intent

@@ -7,7 +7,7 @@ from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.errors import InvalidInput
 from alphapulse.exchanges.adapters.binance.exchange import BinanceExchange
 from alphapulse.exchanges.adapters.bybit.exchange import BybitExchange
-from alphapulse.exchanges.adapters.generic import GenericExchange
+from alphapulse.exchanges.adapters.generic.exchange import GenericExchange
 from alphapulse.exchanges.factory import ExchangeFactory
 from alphapulse.exchanges.port import Credentials
 from alphapulse.exchanges.settings import ExchangesSettings

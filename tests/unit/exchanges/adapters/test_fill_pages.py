@@ -9,12 +9,12 @@ import pytest
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.errors import ExchangeUnavailable, InvalidInput
-from alphapulse.exchanges.adapters import generic
 from alphapulse.exchanges.adapters.binance import exchange as binance
 from alphapulse.exchanges.adapters.binance.exchange import BinanceExchange
 from alphapulse.exchanges.adapters.bybit import orders, rows
 from alphapulse.exchanges.adapters.bybit.exchange import BybitExchange
-from alphapulse.exchanges.adapters.generic import GenericExchange
+from alphapulse.exchanges.adapters.generic import exchange as generic
+from alphapulse.exchanges.adapters.generic.exchange import GenericExchange
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.transport import Answer, Request
 from alphapulse.exchanges.port import Exchange, FillCursor, FillPage

@@ -52,6 +52,7 @@ CAPABILITIES = Capabilities(
     fills_without_symbol=False,
     orders_without_symbol=True,
     permissions=True,
+    trading=True,
 )
 
 # The venue's own limit; the weight is the same for less.

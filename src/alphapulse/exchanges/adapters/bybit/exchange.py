@@ -61,6 +61,7 @@ CAPABILITIES = Capabilities(
     fills_without_symbol=True,
     orders_without_symbol=True,
     permissions=True,
+    trading=True,
 )
 
 POSITIONS_PER_PAGE = 200

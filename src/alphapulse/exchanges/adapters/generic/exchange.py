@@ -5,6 +5,7 @@ CCXT's unified paging knows nothing better that holds everywhere.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -20,18 +21,21 @@ from alphapulse.domain.identifiers import (
 )
 from alphapulse.domain.market import MarketSubscription
 from alphapulse.domain.money import ZERO
-from alphapulse.domain.order import Order
+from alphapulse.domain.order import Order, OrderType
 from alphapulse.domain.position import Position
 from alphapulse.errors import InvalidInput
+from alphapulse.exchanges.adapters.generic.desk import GenericDesk
 from alphapulse.exchanges.ccxt import loading, parse
 from alphapulse.exchanges.ccxt.client import MarketType
-from alphapulse.exchanges.ccxt.exchange import CcxtExchange
 from alphapulse.exchanges.ccxt.session import ExchangeSession, moment_of_ms, ms_of
+from alphapulse.exchanges.ccxt.trading import CcxtTrader
+from alphapulse.exchanges.order_profiles import ORDER_PROFILES
 from alphapulse.exchanges.port import (
     Capabilities,
     FillCursor,
     FillPage,
     MarketSink,
+    OrderProfile,
     PrivateUpdate,
 )
 from alphapulse.exchanges.streams import generic as stream
@@ -43,7 +47,7 @@ FILLS_PER_PAGE = 100
 UNLIMITED = timedelta(days=36_500)
 
 
-class GenericExchange(CcxtExchange):
+class GenericExchange(CcxtTrader):
     """One account on any exchange of CCXT, or its public side."""
 
     def __init__(
@@ -55,6 +59,13 @@ class GenericExchange(CcxtExchange):
     ) -> None:
         super().__init__(exchange, account_id, session, found, market_types(found))
         self._memory = StreamMemory(exchange)
+        profile = _order_profile(exchange)
+        self._form = "{}" if profile is None else profile.client_id_form
+        self._desks = (
+            {MarketType.SPOT: GenericDesk(self, profile)}
+            if profile is not None and MarketType.SPOT in self._market_types
+            else {}
+        )
 
     async def measure_clock(self) -> int:
         if not self._has("fetchTime"):
@@ -99,7 +110,7 @@ class GenericExchange(CcxtExchange):
     ) -> Order:
         if exchange_order_id is None and client_order_id is None:
             raise InvalidInput("an order is asked for by one of its ids", field="order_id")
-        params = {} if client_order_id is None else {"clientOrderId": client_order_id}
+        params = {} if client_order_id is None else {"clientOrderId": self.spelled(client_order_id)}
         raw = await self._session.call(
             self.market_type_of(symbol),
             lambda client: client.fetch_order(exchange_order_id, symbol, params),
@@ -111,6 +122,22 @@ class GenericExchange(CcxtExchange):
         if exchange_order_id is None and order.client_order_id != client_order_id:
             raise parse.broken("another order than was asked for", exchange=self._id)
         return order
+
+    def orders_of(self, raw: Sequence[Any]) -> list[Order]:
+        return [replace(one, client_order_id=self._ours(one)) for one in super().orders_of(raw)]
+
+    def now(self) -> datetime:
+        """Our time."""
+        return self._session.now()
+
+    def spelled(self, client_order_id: ClientOrderId) -> str:
+        """A name of ours in this exchange's form."""
+        return self._form.format(client_order_id)
+
+    def _ours(self, order: Order) -> ClientOrderId | None:
+        prefix = self._form.removesuffix("{}")
+        name = order.client_order_id
+        return None if name is None else ClientOrderId(name.removeprefix(prefix))
 
     async def fetch_fills(self, cursor: FillCursor) -> FillPage:
         since = _since(cursor)
@@ -217,6 +244,22 @@ def capabilities(exchange: ExchangeId) -> Capabilities:
         fills_without_symbol=spot != perpetual and not needs_symbol("fetchMyTrades"),
         orders_without_symbol=not needs_symbol("fetchOpenOrders"),
         permissions=False,
+        trading=_order_profile(exchange) is not None,
+    )
+
+
+def _order_profile(exchange: ExchangeId) -> OrderProfile | None:
+    """Of spot, as far as CCXT's unified methods carry; ``None`` where no name of ours fits."""
+    known = ORDER_PROFILES.get((exchange, MarketType.SPOT.value))
+    if known is None:
+        return None
+    return replace(
+        known,
+        types=known.types & {OrderType.LIMIT, OrderType.MARKET},
+        amends_in_place=False,
+        has_quote_quantity=False,
+        has_attached_exits=False,
+        has_gtd=False,
     )
 
 

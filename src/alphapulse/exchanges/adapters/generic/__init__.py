@@ -1,0 +1,1 @@
+"""Exchange adapters, Others: any exchange of CCXT, through CCXT's unified methods."""
