@@ -88,7 +88,7 @@ def arrange(simulator: Simulator) -> None:
     venue.place(
         mine, spot, OrderRequest(Side.SELL, OrderKind.MARKET, Decimal("0.02"), trigger=trail)
     )
-    venue.set_leverage(mine, swap.instrument, Decimal(20))
+    venue.terms.set_leverage(mine, swap.instrument, Decimal(20))
 
 
 def fields(request: OrderRequest) -> dict[str, Any]:

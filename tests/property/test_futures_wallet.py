@@ -47,8 +47,8 @@ class Scene:
         self.venue = Venue("test", usdm_instruments()[:1], self.clock)
         self.market = self.venue.market(Category.LINEAR, "BTCUSDT")
         self.accounts = [self._open("ann"), self._open("bob")]
-        self.venue.set_hedged(self.accounts[0], is_hedged=True)
-        self.venue.set_isolated(self.accounts[1], self.market.instrument, is_isolated=True)
+        self.venue.terms.set_hedged(self.accounts[0], is_hedged=True)
+        self.venue.terms.set_isolated(self.accounts[1], self.market.instrument, is_isolated=True)
         self._move(30_000)
 
     def _open(self, name: str) -> Account:
@@ -85,11 +85,11 @@ class Scene:
 
     def _margin(self, amount: int) -> None:
         for position in tuple(self.accounts[1].positions.values()):
-            self.venue.add_margin(self.accounts[1], position, Decimal(amount))
+            self.venue.terms.add_margin(self.accounts[1], position, Decimal(amount))
 
     def _leverage(self, who: int, leverage: int) -> None:
         instrument = self.market.instrument
-        self.venue.set_leverage(self.accounts[who], instrument, Decimal(leverage))
+        self.venue.terms.set_leverage(self.accounts[who], instrument, Decimal(leverage))
 
     def _move(self, price: int) -> None:
         self.venue.set_price(self.market, Decimal(price))

@@ -235,7 +235,7 @@ def test_position_profit_is_booked_when_it_is_closed(world: World) -> None:
 
 def test_margin_bounds_what_can_be_opened(world: World) -> None:
     refused = refusal(lambda: world.venue.place(world.ann, world.perpetual, market(Side.BUY, "5")))
-    world.venue.set_leverage(world.ann, world.perpetual.instrument, Decimal(50))
+    world.venue.terms.set_leverage(world.ann, world.perpetual.instrument, Decimal(50))
     order = world.venue.place(world.ann, world.perpetual, market(Side.BUY, "5"))
     report = world.venue.margin(world.ann, "USDT")
 

@@ -107,19 +107,19 @@ def test_maintenance_margin_grows_without_a_step_from_tier_to_tier(bench: Bench)
 
 def test_position_is_bound_by_the_tier_of_its_leverage(bench: Bench) -> None:
     bench.venue.deposit(bench.ann, "USDT", Decimal(1_000_000), Category.LINEAR)
-    bench.venue.set_leverage(bench.ann, bench.instrument, Decimal(125))
+    bench.venue.terms.set_leverage(bench.ann, bench.instrument, Decimal(125))
 
     assert refusal(bench, "1.7") is RefusalReason.LEVERAGE_TOO_HIGH
-    bench.venue.set_leverage(bench.ann, bench.instrument, Decimal(20))
+    bench.venue.terms.set_leverage(bench.ann, bench.instrument, Decimal(20))
     bench.trade(Side.BUY, "1.7")
     with pytest.raises(Refused) as caught:
-        bench.venue.set_leverage(bench.ann, bench.instrument, Decimal(125))
+        bench.venue.terms.set_leverage(bench.ann, bench.instrument, Decimal(125))
     assert caught.value.reason is RefusalReason.LEVERAGE_TOO_HIGH
     assert [e.leverage for e in bench.events if isinstance(e, LeverageChanged)] == [125, 20]
 
 
 def test_isolated_position_takes_its_margin_along_and_gives_a_share_back(bench: Bench) -> None:
-    bench.venue.set_isolated(bench.ann, bench.instrument, is_isolated=True)
+    bench.venue.terms.set_isolated(bench.ann, bench.instrument, is_isolated=True)
     bench.trade(Side.BUY, "0.2")
     opened = bench.ann.positions["BTCUSDT"]
     bench.trade(Side.SELL, "0.05")
@@ -136,22 +136,22 @@ def test_isolated_position_takes_its_margin_along_and_gives_a_share_back(bench: 
 
 
 def test_margin_is_added_to_an_isolated_position_and_taken_back(bench: Bench) -> None:
-    bench.venue.set_isolated(bench.ann, bench.instrument, is_isolated=True)
+    bench.venue.terms.set_isolated(bench.ann, bench.instrument, is_isolated=True)
     bench.trade(Side.BUY, "0.2")
     first = bench.ann.positions["BTCUSDT"].isolated_margin
     wallet = bench.wallet
 
-    bench.venue.add_margin(bench.ann, bench.ann.positions["BTCUSDT"], Decimal(100))
+    bench.venue.terms.add_margin(bench.ann, bench.ann.positions["BTCUSDT"], Decimal(100))
     assert bench.ann.positions["BTCUSDT"].isolated_margin == first + 100
     with pytest.raises(Refused):
-        bench.venue.add_margin(bench.ann, bench.ann.positions["BTCUSDT"], Decimal(-101))
-    bench.venue.add_margin(bench.ann, bench.ann.positions["BTCUSDT"], Decimal(-100))
+        bench.venue.terms.add_margin(bench.ann, bench.ann.positions["BTCUSDT"], Decimal(-101))
+    bench.venue.terms.add_margin(bench.ann, bench.ann.positions["BTCUSDT"], Decimal(-100))
     assert bench.ann.positions["BTCUSDT"].isolated_margin == first
     assert bench.wallet == wallet
 
 
 def test_cross_liquidation_price_counts_the_other_positions(bench: Bench) -> None:
-    bench.venue.set_hedged(bench.ann, is_hedged=True)
+    bench.venue.terms.set_hedged(bench.ann, is_hedged=True)
     bench.trade(Side.BUY, "2", LONG)
     alone = margin.liquidation_price(
         bench.ann, bench.ann.positions["BTCUSDT long"], bench.venue.mark_price
@@ -168,7 +168,7 @@ def test_cross_liquidation_price_counts_the_other_positions(bench: Bench) -> Non
 
 
 def test_hedged_account_holds_long_and_short_and_pays_funding_on_both(bench: Bench) -> None:
-    bench.venue.set_hedged(bench.ann, is_hedged=True)
+    bench.venue.terms.set_hedged(bench.ann, is_hedged=True)
     bench.trade(Side.BUY, "0.3", LONG)
     bench.trade(Side.SELL, "0.1", SHORT)
     before = bench.wallet
@@ -187,15 +187,15 @@ def test_hedged_account_holds_long_and_short_and_pays_funding_on_both(bench: Ben
 def test_modes_do_not_change_under_orders_or_positions(bench: Bench) -> None:
     order = bench.rest(Side.BUY, "0.01", "20000")
     with pytest.raises(Refused, match="has_open_orders"):
-        bench.venue.set_hedged(bench.ann, is_hedged=True)
+        bench.venue.terms.set_hedged(bench.ann, is_hedged=True)
     bench.venue.cancel(bench.ann, order)
     bench.trade(Side.BUY, "0.01")
     with pytest.raises(Refused, match="has_position"):
-        bench.venue.set_hedged(bench.ann, is_hedged=True)
+        bench.venue.terms.set_hedged(bench.ann, is_hedged=True)
     with pytest.raises(Refused, match="has_position"):
-        bench.venue.set_isolated(bench.ann, bench.instrument, is_isolated=True)
+        bench.venue.terms.set_isolated(bench.ann, bench.instrument, is_isolated=True)
     with pytest.raises(Refused, match="unchanged"):
-        bench.venue.set_isolated(bench.ann, bench.instrument, is_isolated=False)
+        bench.venue.terms.set_isolated(bench.ann, bench.instrument, is_isolated=False)
 
 
 def test_reduce_only_order_ends_with_the_position(bench: Bench) -> None:

@@ -114,7 +114,7 @@ def test_orders_are_canceled_before_a_position_is_touched(scene: Scene) -> None:
 
 
 def test_isolated_position_loses_no_more_than_its_own_margin(scene: Scene) -> None:
-    scene.venue.set_isolated(scene.ann, scene.btc.instrument, is_isolated=True)
+    scene.venue.terms.set_isolated(scene.ann, scene.btc.instrument, is_isolated=True)
     order = scene.buy()
     margin = scene.position().isolated_margin
     before = scene.ann.wallet.total("USDT")

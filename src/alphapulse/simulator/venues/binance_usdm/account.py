@@ -177,7 +177,7 @@ class AccountRoutes:
         params.text("leverage")
         leverage = Decimal(params.integer("leverage") or 0)
         try:
-            self._venue.set_leverage(caller.account, instrument, leverage)
+            self._venue.terms.set_leverage(caller.account, instrument, leverage)
         except Refused as refused:
             if refused.reason is RefusalReason.LEVERAGE_INVALID:
                 raise BinanceError(-4028, f"Leverage {leverage} is not valid") from None
@@ -196,7 +196,7 @@ class AccountRoutes:
         if is_isolated is None:
             raise BinanceError(-4052, "Invalid margin type.")
         try:
-            self._venue.set_isolated(caller.account, instrument, is_isolated=is_isolated)
+            self._venue.terms.set_isolated(caller.account, instrument, is_isolated=is_isolated)
         except Refused as refused:
             raise codes.margin_mode_refusal(refused) from None
         return SUCCESS
@@ -206,7 +206,7 @@ class AccountRoutes:
         if wanted not in {"true", "false"}:
             raise missing("dualSidePosition")
         try:
-            self._venue.set_hedged(caller.account, is_hedged=wanted == "true")
+            self._venue.terms.set_hedged(caller.account, is_hedged=wanted == "true")
         except Refused as refused:
             raise codes.position_mode_refusal(refused) from None
         return SUCCESS
@@ -221,7 +221,7 @@ class AccountRoutes:
         if position is None:
             raise BinanceError(-4054, "Cannot add position margin: position is 0.")
         try:
-            self._venue.add_margin(caller.account, position, amount if kind == 1 else -amount)
+            self._venue.terms.add_margin(caller.account, position, amount if kind == 1 else -amount)
         except Refused as refused:
             raise codes.refusal(refused) from None
         return {

@@ -76,7 +76,7 @@ class PositionRoutes:
         if buy is None or buy != sell:
             raise BybitError(codes.PARAMS, "buy leverage not equal sell leverage")
         try:
-            self._venue.set_leverage(caller.account, market.instrument, buy)
+            self._venue.terms.set_leverage(caller.account, market.instrument, buy)
         except Refused as refused:
             raise error_of(refused, Category.LINEAR) from refused
         return {}
@@ -93,7 +93,7 @@ class PositionRoutes:
             )
         for (category, name), market in self._venue.markets.items():
             if category is Category.LINEAR and (name in account.isolated) != is_isolated:
-                self._venue.set_isolated(account, market.instrument, is_isolated=is_isolated)
+                self._venue.terms.set_isolated(account, market.instrument, is_isolated=is_isolated)
         return {"reasons": []}
 
     def _set_stops(self, params: Params, caller: Caller) -> Row:
