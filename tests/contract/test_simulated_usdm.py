@@ -339,3 +339,20 @@ async def test_private_streams_tell_what_another_client_did(
     wallet = futures(simulator).balances["USDT"].total
     assert Decimal(str(balance["USDT"]["total"])) == pytest.approx(wallet)
     assert positions[-1]["symbol"] in {BTC, ETH}
+
+
+async def test_rewritten_addresses_reach_the_same_venue(simulator: Simulator) -> None:
+    account = simulator.account(LABEL)
+    async with (
+        ccxt_client(simulator, "binanceusdm", account, enableRateLimit=False) as client,
+        asyncio.timeout(LIMIT_S),
+    ):
+        await client.load_markets()
+        book = await client.watch_order_book(BTC)
+        watching = asyncio.ensure_future(client.watch_orders())
+        while not watching.done():
+            simulator.world.trade(LABEL, BTC, Side.BUY, Decimal("0.002"))
+            await asyncio.wait([watching], timeout=0.2)
+
+    assert book["bids"][0][0] < book["asks"][0][0]
+    assert watching.result()[-1]["symbol"] == BTC

@@ -1,5 +1,7 @@
 """Market frames: payloads of market streams, as far as spot and futures agree on them."""
 
+from collections.abc import Callable
+
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.candles import Candle
 from alphapulse.simulator.core.events import AggregatePrinted, BestChanged, TradePrinted
@@ -74,6 +76,18 @@ def candle(instrument: Instrument, interval: str, candle: Candle, at_ms: int) ->
             "B": "0",
         },
     }
+
+
+def of_day(
+    row: Callable[[Market, DayStatistics, int], Row],
+) -> Callable[[Market, int], Row | None]:
+    """A row of the last 24 hours, or none before the market's first candle."""
+
+    def made(market: Market, at_ms: int) -> Row | None:
+        day = market.day(at_ms)
+        return None if day is None else row(market, day, at_ms)
+
+    return made
 
 
 def mini_ticker(market: Market, day: DayStatistics, at_ms: int) -> Row:

@@ -6,12 +6,12 @@ from alphapulse.domain.order import Side
 from alphapulse.simulator.core.candles import INTERVALS
 from alphapulse.simulator.core.clock import AuthClock
 from alphapulse.simulator.core.exchange import Venue
-from alphapulse.simulator.core.instrument import Category, MarketStatus
+from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
-from alphapulse.simulator.core.refusal import Refused
 from alphapulse.simulator.venues.binance import market_rows
-from alphapulse.simulator.venues.binance.codes import BinanceError, bad_symbol
+from alphapulse.simulator.venues.binance.codes import BinanceError
 from alphapulse.simulator.venues.binance.market_rows import Row
+from alphapulse.simulator.venues.binance.markets import Markets
 from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.binance.recording import Recording
 from alphapulse.simulator.venues.binance.routes import Public, Window
@@ -22,11 +22,11 @@ AVERAGE_MINUTES = 5
 DEPTH_MAX = 5_000
 
 
-class MarketRoutes:
+class MarketRoutes(Markets):
     """Answers from one venue's spot markets."""
 
     def __init__(self, venue: Venue, clock: AuthClock, recording: Recording) -> None:
-        self._venue = venue
+        super().__init__(venue, Category.SPOT)
         self._clock = clock
         self._recording = recording
 
@@ -49,25 +49,6 @@ class MarketRoutes:
             "/api/v3/ticker/bookTicker": self._best,
             "/sapi/v1/system/status": self._status,
         }
-
-    def market(self, name: str) -> Market:
-        """A listed spot market.
-
-        Raises:
-            BinanceError: -1121.
-        """
-        try:
-            return self._venue.market(Category.SPOT, name)
-        except Refused:
-            raise bad_symbol() from None
-
-    def all_markets(self) -> list[Market]:
-        """Every listed spot market, in the order of listing."""
-        return [
-            market
-            for (category, _), market in self._venue.markets.items()
-            if category is Category.SPOT and market.status is not MarketStatus.DELISTED
-        ]
 
     def _ping(self, _: Params) -> Row:
         return {}

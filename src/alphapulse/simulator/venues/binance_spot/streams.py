@@ -14,6 +14,7 @@ from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.venues.binance import market_frames
+from alphapulse.simulator.venues.binance.market_frames import of_day
 from alphapulse.simulator.venues.binance.market_rows import Row
 from alphapulse.simulator.venues.binance.topics import (
     FAST,
@@ -32,19 +33,12 @@ _SYMBOL_STREAM = re.compile(r"([a-z0-9]+)@(.+)")
 _DEPTH = re.compile(r"depth(5|10|20)?(@100ms|@1000ms)?")
 
 
-def _mini_ticker(market: Market, at_ms: int) -> Row | None:
-    day = market.day(at_ms)
-    return None if day is None else market_frames.mini_ticker(market, day, at_ms)
-
-
-def _ticker(market: Market, at_ms: int) -> Row | None:
-    day = market.day(at_ms)
-    return None if day is None else frames.ticker(market, day, at_ms)
-
-
 def _average_price(market: Market, at_ms: int) -> Row:
     return frames.average_price(market, AVERAGE_MINUTES, at_ms)
 
+
+_MINI_TICKER = of_day(market_frames.mini_ticker)
+_TICKER = of_day(frames.ticker)
 
 _INSTANT: dict[str, tuple[type[CoreEvent], Callable[..., Row]]] = {
     "trade": (TradePrinted, frames.trade),
@@ -52,11 +46,14 @@ _INSTANT: dict[str, tuple[type[CoreEvent], Callable[..., Row]]] = {
     "bookTicker": (BestChanged, market_frames.best),
 }
 _POLLED: dict[str, Callable[[Market, int], Row | None]] = {
-    "miniTicker": _mini_ticker,
-    "ticker": _ticker,
+    "miniTicker": _MINI_TICKER,
+    "ticker": _TICKER,
     "avgPrice": _average_price,
 }
-_ALL_MARKETS = {"!miniTicker@arr": _mini_ticker, "!ticker@arr": _ticker}
+_ALL_MARKETS = {
+    "!miniTicker@arr": _MINI_TICKER,
+    "!ticker@arr": _TICKER,
+}
 
 
 def make_topic(name: str, venue: Venue) -> Topic:

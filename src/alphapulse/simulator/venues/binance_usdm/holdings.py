@@ -123,7 +123,7 @@ class Holdings:
             "positionSide": side.upper(),
             "positionAmt": grid(position.quantity if position else instrument.quantity(0)),
             "entryPrice": _entry(position),
-            "breakEvenPrice": _break_even(account, position),
+            "breakEvenPrice": break_even(account, position),
             "markPrice": text(mark),
             "unRealizedProfit": known["unrealizedProfit"],
             "liquidationPrice": self._liquidation(account, position),
@@ -255,7 +255,7 @@ def _entry(position: Position | None) -> str:
     return "0.0" if position is None else eight(position.entry_price)
 
 
-def _break_even(account: Account, position: Position | None) -> str:
+def break_even(account: Account, position: Position | None) -> str:
     """The price at which closing would pay the fees of opening and closing, all as taker."""
     if position is None:
         return "0.0"

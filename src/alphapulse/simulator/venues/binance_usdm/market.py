@@ -9,12 +9,12 @@ from alphapulse.simulator.core.candles import INTERVALS
 from alphapulse.simulator.core.clock import AuthClock
 from alphapulse.simulator.core.events import CoreEvent, FundingSettled
 from alphapulse.simulator.core.exchange import FUNDING_INTERVAL_MS, Venue
-from alphapulse.simulator.core.instrument import Category, MarketStatus
+from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
-from alphapulse.simulator.core.refusal import Refused
 from alphapulse.simulator.venues.binance import market_rows
-from alphapulse.simulator.venues.binance.codes import BinanceError, bad_symbol
+from alphapulse.simulator.venues.binance.codes import BinanceError
 from alphapulse.simulator.venues.binance.market_rows import Row, text
+from alphapulse.simulator.venues.binance.markets import Markets
 from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.binance.routes import Public, Window
 from alphapulse.simulator.venues.binance_usdm.listing import exchange_info
@@ -34,11 +34,11 @@ def next_funding_ms(now_ms: int) -> int:
     return (now_ms // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
 
 
-class MarketRoutes:
+class MarketRoutes(Markets):
     """Answers from one venue's perpetuals."""
 
     def __init__(self, venue: Venue, clock: AuthClock) -> None:
-        self._venue = venue
+        super().__init__(venue, Category.LINEAR)
         self._clock = clock
         self._rates: dict[str, deque[FundingSettled]] = {}
         venue.subscribe(self._remember)
@@ -63,25 +63,6 @@ class MarketRoutes:
             "/fapi/v1/fundingRate": self._funding_rates,
             "/fapi/v1/fundingInfo": self._funding_info,
         }
-
-    def market(self, name: str) -> Market:
-        """A listed perpetual.
-
-        Raises:
-            BinanceError: -1121.
-        """
-        try:
-            return self._venue.market(Category.LINEAR, name)
-        except Refused:
-            raise bad_symbol() from None
-
-    def all_markets(self) -> list[Market]:
-        """Every listed perpetual, in the order of listing."""
-        return [
-            market
-            for (category, _), market in self._venue.markets.items()
-            if category is Category.LINEAR and market.status is not MarketStatus.DELISTED
-        ]
 
     def named(self, params: Params) -> list[Market]:
         """The one that ``symbol`` names, or all."""

@@ -1,6 +1,7 @@
 """Order routes of the matching engine: placing, changing, asking and canceling."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -20,6 +21,11 @@ from alphapulse.simulator.venues.binance_usdm.market import MarketRoutes
 WEEK_MS = 7 * 86_400_000
 BATCH_MAX = 5
 CANCEL_BATCH_MAX = 10
+
+_BATCH = msgspec.json.Decoder(list[dict[str, str | int | float | bool]])
+_IDS = msgspec.json.Decoder(list[str | int])
+
+_T = TypeVar("_T")
 
 DONE: Row = {"code": 200, "msg": "The operation of cancel all open order is done."}
 
@@ -176,14 +182,14 @@ class OrderRoutes:
         return DONE
 
     def _place_batch(self, params: Params, caller: Caller) -> list[object]:
-        asked = _listed(params, "batchOrders", dict[str, str | int | float | bool], BATCH_MAX)
+        asked = _listed(params, "batchOrders", _BATCH, BATCH_MAX)
         return [_attempt(self._place, Params(_texts(one)), caller) for one in asked]
 
     def _cancel_batch(self, params: Params, caller: Caller) -> list[object]:
         name = "orderIdList" if params.has("orderIdList") else "origClientOrderIdList"
         single = "orderId" if name == "orderIdList" else "origClientOrderId"
         symbol = params.symbol()
-        asked = _listed(params, name, str | int, CANCEL_BATCH_MAX)
+        asked = _listed(params, name, _IDS, CANCEL_BATCH_MAX)
         return [
             _attempt(self._cancel, Params({"symbol": symbol, single: str(one)}), caller)
             for one in asked
@@ -241,10 +247,12 @@ def _attempt(route: Private, params: Params, caller: Caller) -> object:
         return refused.body
 
 
-def _listed(params: Params, name: str, kind: object, most: int) -> list:  # type: ignore[type-arg]
+def _listed(
+    params: Params, name: str, decoder: msgspec.json.Decoder[list[_T]], most: int
+) -> list[_T]:
     text = params.text(name)
     try:
-        listed = msgspec.json.decode(text, type=list[kind])  # type: ignore[valid-type]
+        listed = decoder.decode(text)
     except msgspec.MsgspecError:
         raise illegal(name, "a JSON list") from None
     if len(listed) > most:
@@ -252,7 +260,7 @@ def _listed(params: Params, name: str, kind: object, most: int) -> list:  # type
     return listed
 
 
-def _texts(values: dict[str, object]) -> dict[str, str]:
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in values.items()

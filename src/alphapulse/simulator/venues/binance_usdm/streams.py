@@ -15,6 +15,7 @@ from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.venues.binance import market_frames
+from alphapulse.simulator.venues.binance.market_frames import of_day
 from alphapulse.simulator.venues.binance.market_rows import Row
 from alphapulse.simulator.venues.binance.topics import (
     FAST,
@@ -39,15 +40,8 @@ _DEPTH = re.compile(r"depth(5|10|20)?(@100ms|@250ms|@500ms)?")
 _DEPTH_PULSES = {"@100ms": FAST, "@500ms": HALF}
 
 
-def _mini_ticker(market: Market, at_ms: int) -> Row | None:
-    day = market.day(at_ms)
-    return None if day is None else market_frames.mini_ticker(market, day, at_ms)
-
-
-def _ticker(market: Market, at_ms: int) -> Row | None:
-    day = market.day(at_ms)
-    return None if day is None else market_frames.ticker(market, day, at_ms)
-
+_MINI_TICKER = of_day(market_frames.mini_ticker)
+_TICKER = of_day(market_frames.ticker)
 
 _INSTANT: dict[str, tuple[type[CoreEvent], Callable[..., Row]]] = {
     "trade": (TradePrinted, frames.trade),
@@ -56,14 +50,14 @@ _INSTANT: dict[str, tuple[type[CoreEvent], Callable[..., Row]]] = {
     "forceOrder": (ForcedClose, frames.forced_close),
 }
 _POLLED: dict[str, tuple[int, Callable[[Market, int], Row | None]]] = {
-    "miniTicker": (TICKER, _mini_ticker),
-    "ticker": (TICKER, _ticker),
+    "miniTicker": (TICKER, _MINI_TICKER),
+    "ticker": (TICKER, _TICKER),
     "markPrice": (MARK, frames.mark_price),
     "markPrice@1s": (SECOND, frames.mark_price),
 }
 _ALL_MARKETS = {
-    "!miniTicker@arr": _mini_ticker,
-    "!ticker@arr": _ticker,
+    "!miniTicker@arr": _MINI_TICKER,
+    "!ticker@arr": _TICKER,
     "!markPrice@arr": frames.mark_price,
     "!markPrice@arr@1s": frames.mark_price,
 }

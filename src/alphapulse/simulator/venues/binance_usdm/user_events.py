@@ -20,6 +20,7 @@ from alphapulse.simulator.core.order import Fill, Order, OrderState, Origin
 from alphapulse.simulator.core.position import Position
 from alphapulse.simulator.venues.binance.market_rows import SIDES, Row, eight, text
 from alphapulse.simulator.venues.binance_usdm import rows
+from alphapulse.simulator.venues.binance_usdm.holdings import break_even
 from alphapulse.simulator.venues.binance_usdm.rows import average_price, grid
 
 _EXECUTIONS = {
@@ -215,7 +216,7 @@ def _position(change: PositionChanged, account: Account, venue: Venue) -> Row:
         "s": name,
         "pa": grid(position.quantity if position else instrument.quantity(0)),
         "ep": eight(position.entry_price) if position else "0",
-        "bep": eight(position.entry_price) if position else "0",
+        "bep": break_even(account, position),
         "cr": text(position.realized_pnl if position else Decimal(0)),
         "up": text(profit),
         "mt": "isolated" if name in account.isolated else "cross",
