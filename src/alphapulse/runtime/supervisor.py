@@ -185,7 +185,15 @@ def _is_asked_to_end() -> bool:
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel them until none is left, also when this wait is itself told to end once more."""
+    told: asyncio.CancelledError | None = None
     while tasks:
         for task in tasks:
             task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
+        try:
+            _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
+        except asyncio.CancelledError as again:
+            told = again
+            tasks = {task for task in tasks if not task.done()}
+    if told is not None:
+        raise told

@@ -166,6 +166,36 @@ async def test_leaving_ends_every_task_even_one_that_swallows_its_first_cancella
         await asyncio.sleep(0)
 
 
+async def test_leaving_that_is_canceled_meanwhile_still_leaves_no_task_behind(
+    clock: HandClock,
+) -> None:
+    closing, ended = asyncio.Event(), asyncio.Event()
+
+    async def closes_slowly() -> None:
+        try:
+            await forever()
+        finally:
+            closing.set()
+            try:
+                await forever()  # a goodbye that nobody answers, until told again
+            finally:
+                await asyncio.sleep(0.01)
+                ended.set()
+
+    async def serve() -> None:
+        async with supervisor(clock) as tasks:
+            tasks.run("slow", closes_slowly)
+            await asyncio.sleep(0)
+
+    serving = asyncio.create_task(serve())
+    await closing.wait()
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+
+    assert ended.is_set()
+
+
 async def test_a_snapshot_does_not_change_afterwards(clock: HandClock) -> None:
     async with supervisor(clock) as tasks:
         tasks.run("a", forever)
