@@ -126,11 +126,13 @@ async def _lifespan(
         services.supervisor.run("hub", hub.run)
         loops = [services.system.heartbeat, *(worker.heartbeat for worker in workers)]
         stack.enter_context(watching(loops))
+        users = services.users
+        # Before the workers: they write so much at first that this could wait too long.
+        code = None if users.is_set_up else await users.make_setup_code()
         for worker in workers:
             await worker.start()
             stack.push_async_callback(worker.stop)
-        users = services.users
-        on_ready(None if users.is_set_up else await users.make_setup_code())
+        on_ready(code)
         yield {
             "running": Running(
                 services=services,
