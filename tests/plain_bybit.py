@@ -14,6 +14,7 @@ import aiohttp
 
 from alphapulse.simulator.simulator import Simulator
 from alphapulse.simulator.world import SimulatedAccount
+from tests.eventually import LIMIT_S
 
 Json = Any
 
@@ -97,7 +98,7 @@ class PlainSocket:
     async def send(self, message: Json) -> None:
         await self.raw.send_str(json.dumps(message))
 
-    async def receive(self, within_s: float = 5.0) -> Json:
+    async def receive(self, within_s: float = LIMIT_S) -> Json:
         """The next message.
 
         Raises:
@@ -108,7 +109,7 @@ class PlainSocket:
             raise EOFError(message.type)
         return json.loads(message.data)
 
-    async def until(self, wanted: Callable[[Json], bool], within_s: float = 5.0) -> Json:
+    async def until(self, wanted: Callable[[Json], bool], within_s: float = LIMIT_S) -> Json:
         """The first message that is wanted; others are dropped."""
         async with asyncio.timeout(within_s):
             while not wanted(message := await self.receive(within_s)):
@@ -124,7 +125,7 @@ class PlainSocket:
         await self.send({"op": "subscribe", "req_id": "1", "args": list(topics)})
         return await self.until(lambda message: message.get("op") == "subscribe")
 
-    async def topic(self, name: str, within_s: float = 5.0) -> Json:
+    async def topic(self, name: str, within_s: float = LIMIT_S) -> Json:
         """The next frame of one topic."""
         return await self.until(lambda message: message.get("topic") == name, within_s)
 

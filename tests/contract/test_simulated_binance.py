@@ -12,6 +12,7 @@ from alphapulse.domain.order import Side
 from alphapulse.simulator.settings import SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.ccxt_clients import ccxt_client
+from tests.eventually import LIMIT_S
 from tests.fixtures.simulator import QUICK, WEEKS
 
 Ccxt = Any
@@ -201,7 +202,7 @@ async def test_permissions_are_told_and_obeyed(client: Ccxt, simulator: Simulato
 
 async def test_public_streams_speak(client: Ccxt, simulator: Simulator) -> None:
     simulator.resume()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT_S):
         ticker = await client.watch_ticker(BTC)
         best = await client.watch_bids_asks([BTC, ETH])
         books = [(await client.watch_order_book(BTC)).copy() for _ in range(5)]
@@ -221,7 +222,7 @@ async def test_private_streams_tell_what_another_client_did(
     watching = asyncio.gather(
         client.watch_orders(), client.watch_my_trades(), client.watch_balance()
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         # Trade again until every subscription has been there in time to hear it.
         while not watching.done():
             simulator.world.trade(LABEL, BTC, Side.BUY, Decimal("0.001"))
@@ -235,7 +236,7 @@ async def test_private_streams_tell_what_another_client_did(
 
 
 async def test_order_over_the_websocket_api_is_known_to_rest(client: Ccxt) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         placed = await client.create_order_ws(BTC, "limit", "buy", 0.01, 50_000)
         canceled = await client.cancel_order_ws(placed["id"], BTC)
 
