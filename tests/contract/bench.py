@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from alphapulse.domain.balance import Wallet
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.domain.money import round_down
@@ -28,7 +29,7 @@ from alphapulse.simulator.faults.requests import Latency, Status
 from alphapulse.simulator.faults.script import Fault
 from alphapulse.simulator.simulator import Simulator
 from alphapulse.simulator.venues.bybit.ids import order_id as bybit_order_id
-from alphapulse.simulator.world import Books
+from alphapulse.simulator.world import AssetBook, Books, FuturesBooks, PositionBook
 from tests.eventually import LIMIT_S
 
 ME = AccountId("account-under-test")
@@ -86,6 +87,33 @@ class Bench:
     def books(self) -> Books:
         """What is exactly true of the account."""
         return self.simulator.books(self.label)
+
+    @property
+    def futures(self) -> FuturesBooks | None:
+        """What is in a futures wallet that the adapter serves."""
+        return self.books.futures if self.adapter == "binance" else None
+
+    @property
+    def wallets(self) -> dict[tuple[Wallet, str], AssetBook]:
+        """What is exactly in each wallet that the adapter serves, by asset."""
+        main = Wallet.UNIFIED if self.venue == "bybit" else Wallet.SPOT
+        found = {(main, asset): book for asset, book in self.books.balances.items()}
+        if self.futures is not None:
+            held = self.futures.balances.items()
+            found |= {(Wallet.FUTURES, asset): book for asset, book in held}
+        return found
+
+    @property
+    def positions(self) -> tuple[PositionBook, ...]:
+        return self.books.positions if self.futures is None else self.futures.positions
+
+    @property
+    def open_orders(self) -> int:
+        return self.books.open_orders + (self.futures.open_orders if self.futures else 0)
+
+    @property
+    def fills_made(self) -> int:
+        return self.books.fills + (self.futures.fills if self.futures else 0)
 
     def open(
         self, credentials: Credentials | None, *, request_timeout_s: float = LIMIT_S

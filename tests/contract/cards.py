@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import pytest
 
+from alphapulse.domain.balance import Wallet
 from alphapulse.domain.identifiers import Asset, ClientOrderId, ExchangeOrderId, Symbol
 from alphapulse.domain.instrument import InstrumentType
 from alphapulse.domain.market import MarketSubscription, Timeframe
@@ -123,9 +124,9 @@ async def withdrawal(bench: Bench) -> None:
 async def balances(bench: Bench) -> None:
     report = await bench.exchange.fetch_balances()
 
-    truth = {asset: book.total for asset, book in bench.books.balances.items()}
-    assert {one.asset: one.total for one in report.balances} == truth
-    assert len(report.wallets) == 1
+    truth = {key: book.total for key, book in bench.wallets.items()}
+    assert {(one.wallet, one.asset): one.total for one in report.balances} == truth
+    assert report.wallets == {wallet for wallet, _ in truth}
     assert not report.is_partial
     for one in report.balances:
         assert one.free >= 0
@@ -137,10 +138,10 @@ async def locked(bench: Bench) -> None:
     report = await bench.exchange.fetch_balances()
 
     for one in report.balances:
-        book = bench.books.balances[one.asset]
+        book = bench.wallets[one.wallet, one.asset]
         # Margin of positions counts as locked too, where there are any.
         assert one.locked >= book.locked
-        if not bench.books.positions:
+        if one.wallet is Wallet.SPOT:
             assert (one.free, one.locked) == (book.free, book.locked)
 
 
@@ -161,7 +162,7 @@ async def spent(bench: Bench) -> None:
 async def positions(bench: Bench) -> None:
     found = await bench.exchange.fetch_positions()
 
-    truth = {one.symbol: one for one in bench.books.positions}
+    truth = {one.symbol: one for one in bench.positions}
     if not bench.exchange.capabilities.positions:
         assert found == ()
         return
@@ -177,7 +178,7 @@ async def positions(bench: Bench) -> None:
 async def open_orders(bench: Bench) -> None:
     found = await bench.exchange.fetch_open_orders()
 
-    assert len(found) == bench.books.open_orders
+    assert len(found) == bench.open_orders
     assert len({one.exchange_order_id for one in found}) == len(found)
     for one in found:
         assert one.status.is_open
@@ -229,7 +230,7 @@ async def fills(bench: Bench) -> None:
     found, _ = await bench.fills()
 
     keys = [(one.symbol, one.trade_id) for one in found]
-    assert len(set(keys)) == bench.books.fills
+    assert len(set(keys)) == bench.fills_made
     for one in found:
         assert one.price > 0
         assert one.quantity > 0
@@ -251,7 +252,7 @@ async def fills_resume(bench: Bench) -> None:
         found += more
 
     new = {(one.symbol, one.trade_id) for one in found} - known
-    assert len(known | new) == bench.books.fills
+    assert len(known | new) == bench.fills_made
     assert {symbol for symbol, _ in new} == {BTC}
 
 

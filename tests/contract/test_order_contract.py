@@ -11,7 +11,13 @@ from tests.contract.order_cards import CARDS, Card, Dealer
 
 SPOT, PERPETUAL = Symbol("BTC/USDT"), Symbol("BTC/USDT:USDT")
 
-MARKETS = [("binance", SPOT), ("bybit", SPOT), ("bybit", PERPETUAL), ("generic", SPOT)]
+MARKETS = [
+    ("binance", SPOT),
+    ("binance", PERPETUAL),
+    ("bybit", SPOT),
+    ("bybit", PERPETUAL),
+    ("generic", SPOT),
+]
 
 
 @pytest.fixture(params=MARKETS, ids=lambda one: "-".join(one))

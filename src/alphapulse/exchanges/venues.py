@@ -134,6 +134,8 @@ class VenueProfile:
 
 
 _ORDER_KEYS = ("symbol", "orderId", "clientOrderId", "status", "side", "origQty", "executedQty")
+_ALGO_KEYS = ("algoId", "clientAlgoId", "symbol", "algoStatus", "orderType", "side")
+_WALLET_KEYS = ("asset", "walletBalance", "availableBalance")
 _LIST = ("result", "list")
 
 _BINANCE_SHAPES = (
@@ -155,11 +157,17 @@ _BINANCE_SHAPES = (
 _USDM_SHAPES = (
     Shape("/fapi/v1/exchangeInfo", ("symbol", "status", "filters"), ("symbols",), many=True),
     Shape("/fapi/v1/time", ("serverTime",), one=True),
-    Shape("/fapi/v3/account", ("asset", "walletBalance"), ("assets",), many=True),
+    Shape("/fapi/v3/account", _WALLET_KEYS, ("assets",), many=True),
     Shape("/fapi/v1/openOrders", _ORDER_KEYS, many=True),
-    Shape("/fapi/v1/openAlgoOrders", ("algoId", "symbol", "algoStatus"), many=True),
+    Shape("/fapi/v1/openAlgoOrders", _ALGO_KEYS, many=True),
     Shape("/fapi/v1/allOrders", _ORDER_KEYS, many=True),
-    Shape("/fapi/v1/order", ("symbol", "orderId"), one=True),
+    Shape("/fapi/v1/allAlgoOrders", _ALGO_KEYS, many=True),
+    Shape("/fapi/v1/algoOrder", ("algoId", "clientAlgoId"), one=True),
+    Shape("/fapi/v1/order", _ORDER_KEYS, one=True),
+    Shape("/fapi/v1/depth", ("bids", "asks"), one=True),
+    Shape("/fapi/v1/commissionRate", ("symbol", "makerCommissionRate"), one=True),
+    Shape("/fapi/v1/leverage", ("symbol", "leverage"), one=True),
+    Shape("/fapi/v1/listenKey", ("listenKey",), one=True),
     Shape("/fapi/v1/userTrades", ("id", "orderId", "price", "qty", "time"), many=True),
     Shape("/fapi/v3/positionRisk", ("symbol", "positionAmt", "entryPrice"), many=True),
     Shape("/fapi/v1/symbolConfig", ("symbol", "leverage"), many=True),

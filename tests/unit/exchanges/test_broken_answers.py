@@ -17,7 +17,7 @@ from alphapulse.exchanges.adapters.generic.exchange import GenericExchange
 from alphapulse.exchanges.ccxt import loading
 from alphapulse.exchanges.ccxt.client import MarketType, purpose
 from alphapulse.exchanges.ccxt.errors import Intent
-from alphapulse.exchanges.ccxt.transport import Answer
+from alphapulse.exchanges.ccxt.transport import Answer, NoAnswer
 from alphapulse.exchanges.port import Exchange
 from tests.fixtures.clock import HandClock
 from tests.unit.exchanges.answers import CannedTransport, answer, list_market, make_session
@@ -38,6 +38,11 @@ BODIES = {
     "a word": answer("ok"),
     "a number": answer(1795435200000),
     "not utf-8": answer(b'{"result": "\xff\xfe"}'),
+}
+
+# What Binance is asked first, to know which wallets there are.
+MAY_TRADE: dict[str, Answer | NoAnswer | list[Answer]] = {
+    "/apiRestrictions": answer({"enableReading": True, "enableFutures": True})
 }
 
 # Of these an empty list is the whole truth: nothing is open, nothing was traded.
@@ -91,7 +96,7 @@ MATRIX = [
 async def test_a_broken_body_is_no_answer(name: str, call: str, clock: HandClock) -> None:
     if call == "clock" and not exchange_tells_its_time(name):
         pytest.skip("this exchange has no clock to ask")
-    transport = CannedTransport()
+    transport = CannedTransport({} if call == "permissions" else MAY_TRADE)
     exchange = make_exchange(name, transport, clock, known=call != "instruments")
 
     for body, broken in BODIES.items():
@@ -110,7 +115,8 @@ def exchange_tells_its_time(name: str) -> bool:
 
 @pytest.mark.parametrize(("name", "call"), sorted(HONEST_EMPTY_LISTS))
 async def test_an_empty_list_may_be_the_whole_truth(name: str, call: str, clock: Clock) -> None:
-    exchange = make_exchange(name, CannedTransport(default=answer([])), clock, known=True)
+    transport = CannedTransport(MAY_TRADE, default=answer([]))
+    exchange = make_exchange(name, transport, clock, known=True)
 
     found = await CALLS[call](exchange)
 
@@ -143,7 +149,8 @@ WRONG_SHAPES: list[tuple[str, str, Answer]] = [
 async def test_json_of_another_shape_is_no_answer(
     name: str, call: str, wrong: Answer, clock: Clock
 ) -> None:
-    exchange = make_exchange(name, CannedTransport(default=wrong), clock, known=True)
+    paths = {} if call == "permissions" else MAY_TRADE
+    exchange = make_exchange(name, CannedTransport(paths, default=wrong), clock, known=True)
 
     with pytest.raises(ExchangeUnavailable):
         await NAMED_CALLS[call](exchange)

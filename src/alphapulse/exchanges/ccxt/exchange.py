@@ -90,9 +90,13 @@ class CcxtExchange:
 
     async def fetch_open_orders(self) -> tuple[Order, ...]:
         orders: list[Order] = []
-        for market_type in self._market_types:
+        for market_type in await self._held():
             orders += await self._understood(market_type, self._open_orders)
         return parse.unique_orders(one for one in orders if one.status.is_open)
+
+    async def _held(self) -> tuple[MarketType, ...]:
+        """The kinds of market in which this account may hold anything."""
+        return self._market_types
 
     async def _open_orders(self, client: Any, market_type: MarketType) -> list[Order]:
         """Every open order of one market type, in one or more requests."""
@@ -101,18 +105,22 @@ class CcxtExchange:
     async def fetch_tickers(self, symbols: Sequence[Symbol]) -> tuple[Ticker, ...]:
         found: list[Ticker] = []
         for market_type, names in self._by_market_type(symbols).items():
-
-            async def ask(client: Any, names: list[Symbol] = names) -> Any:
-                for name in names:
-                    require_listed(client, name)
-                if client.has.get("fetchTickers"):
-                    return (await client.fetch_tickers(names)).values()
-                return [await client.fetch_ticker(name) for name in names]
-
-            raw = await self._session.call(market_type, ask)
-            received_at = self._session.now()
-            found += [parse.ticker(one, self._id, received_at) for one in raw]
+            found += await self._tickers(market_type, names)
         return self._some(found, symbols)
+
+    async def _tickers(self, market_type: MarketType, names: Sequence[Symbol]) -> list[Ticker]:
+        """Of one kind of market; a symbol that is not listed is an error."""
+
+        async def ask(client: Any) -> Any:
+            for name in names:
+                require_listed(client, name)
+            if client.has.get("fetchTickers"):
+                return (await client.fetch_tickers(names)).values()
+            return [await client.fetch_ticker(name) for name in names]
+
+        raw = await self._session.call(market_type, ask)
+        received_at = self._session.now()
+        return [parse.ticker(one, self._id, received_at) for one in raw]
 
     async def fetch_candles(
         self, symbol: Symbol, timeframe: Timeframe, since: datetime, limit: int

@@ -357,9 +357,10 @@ def unique_fills(fills: Iterable[Fill]) -> tuple[Fill, ...]:
 
 def unique_orders(orders: Iterable[Order]) -> tuple[Order, ...]:
     """Each order once, as last described: lists by kind overlap."""
-    by_id: dict[tuple[Symbol, ExchangeOrderId | None], Order] = {}
+    by_id: dict[tuple[Symbol, str | None], Order] = {}
     for one in orders:
-        key = (one.symbol, one.exchange_order_id)
+        # One that waits for its price may have no id of the engine yet.
+        key = (one.symbol, one.exchange_order_id or one.client_order_id)
         known = by_id.get(key)
         if known is None or is_newer(one, known):
             by_id[key] = one

@@ -203,12 +203,13 @@ def verdict(error: AlphaPulseError, attempt: Attempt, exchange: ExchangeId) -> E
 def echoed(order: Order, request: OrderRequest, client_order_id: ClientOrderId) -> Order:
     """The order of an answer, where the answer is about the one that was sent.
 
+    That it names the order with an id of its own is seen where it is read.
+
     Raises:
         OrderOutcomeUnknown: it is about another one; ``contradicts`` names by what.
     """
     wrong = {
         "client_order_id": order.client_order_id != client_order_id,
-        "exchange_order_id": not order.exchange_order_id,
         "symbol": order.symbol != request.symbol,
         "side": order.side is not request.side,
         "quantity": request.quantity is not None and order.quantity != request.quantity,

@@ -9,7 +9,7 @@ import pytest
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.errors import ExchangeUnavailable, InvalidInput
-from alphapulse.exchanges.adapters.binance import exchange as binance
+from alphapulse.exchanges.adapters.binance.desk import ROWS_PER_PAGE
 from alphapulse.exchanges.adapters.binance.exchange import BinanceExchange
 from alphapulse.exchanges.adapters.bybit import orders, rows
 from alphapulse.exchanges.adapters.bybit.exchange import BybitExchange
@@ -125,7 +125,9 @@ def make_exchange(venue: Venue, clock: Clock, *, use_generic: bool = False) -> E
     list_market(session, MarketType.SPOT, BTC)
     list_market(session, MarketType.SWAP, "BTC/USDT:USDT")
     if use_generic:
-        return GenericExchange(ExchangeId("binance"), ME, session, binance.CAPABILITIES)
+        return GenericExchange(
+            ExchangeId("binance"), ME, session, generic.capabilities(ExchangeId("binance"))
+        )
     return BybitExchange(ME, session) if name == "bybit" else BinanceExchange(ME, session)
 
 
@@ -147,7 +149,7 @@ async def test_binance_reads_by_id_without_gap_or_repeat(count: int, clock: Cloc
     ids, pages = await read_all(exchange, NOW - timedelta(days=90))
 
     assert ids == [str(n + 1) for n in range(count)]
-    assert len(pages) == count // binance.FILLS_PER_PAGE + 1
+    assert len(pages) == count // ROWS_PER_PAGE + 1
     assert pages[-1].next_cursor == FillCursor(BTC, str(count + 1 if count else 0))
 
 

@@ -84,6 +84,11 @@ class BinanceDesk:
         rows = await self._rows(client, f"get_{self.fills_path}", symbol, since, "id")
         return list(self.fills_of(client, rows))
 
+    async def fills_from(self, client: Any, symbol: Symbol, first_id: int) -> tuple[Fill, ...]:
+        """One page of a symbol's fills from a trade id on."""
+        asked = {"symbol": market_id(client, symbol), "fromId": first_id, "limit": ROWS_PER_PAGE}
+        return self.fills_of(client, await self.signed(client, f"get_{self.fills_path}")(asked))
+
     def fills_of(self, client: Any, rows: Sequence[Raw]) -> tuple[Fill, ...]:
         """Oldest first, each once."""
         return parse.unique_fills(

@@ -1,15 +1,18 @@
-"""Binance adapter: spot.
+"""Binance adapter: one account over spot and USD-M futures.
 
-Orders and fills are listed per symbol; open orders are not. A key's permissions are told. Fills
-are read by id, which has no gaps: the venue limits a time range to 24 hours and says nothing about
-what lies beyond.
+Orders and fills are listed per symbol; open orders are not. A key's permissions are told; one that
+may not touch futures serves spot alone. Fills are read by id, which has no gaps: the venue limits
+a time range and says nothing about what lies beyond.
 
-Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api, read 2026-11.
+Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api and
+https://developers.binance.com/docs/derivatives/usds-margined-futures, read 2026-11.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
+
+from loguru import logger
 
 from alphapulse.domain.account import Permissions
 from alphapulse.domain.balance import BalanceReport, Wallet
@@ -20,11 +23,14 @@ from alphapulse.domain.identifiers import (
     ExchangeOrderId,
     Symbol,
 )
-from alphapulse.domain.market import MarketSubscription
+from alphapulse.domain.market import MarketSubscription, Ticker
 from alphapulse.domain.order import Order
 from alphapulse.domain.position import Position
 from alphapulse.errors import InvalidInput
+from alphapulse.exchanges.adapters.binance import usdm_holdings, usdm_tickers
+from alphapulse.exchanges.adapters.binance.desk import ROWS_PER_PAGE, BinanceDesk
 from alphapulse.exchanges.adapters.binance.spot import BinanceSpotDesk
+from alphapulse.exchanges.adapters.binance.usdm import BinanceUsdmDesk
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.session import ExchangeSession
@@ -45,32 +51,37 @@ EXCHANGE = ExchangeId("binance")
 
 CAPABILITIES = Capabilities(
     spot=True,
-    perpetual=False,
+    perpetual=True,
     market_stream=True,
     private_stream=True,
-    positions=False,
+    positions=True,
     fills_without_symbol=False,
     orders_without_symbol=True,
     permissions=True,
     trading=True,
 )
 
-# The venue's own limit; the weight is the same for less.
-FILLS_PER_PAGE = 1000
+SPOT, SWAP = MarketType.SPOT, MarketType.SWAP
+
+WALLETS = {SPOT: Wallet.SPOT, SWAP: Wallet.FUTURES}
 
 
 class BinanceExchange(CcxtTrader):
-    """One Binance spot account, or the public side."""
+    """One Binance account with its spot and futures wallets, or the public side."""
 
     def __init__(self, account_id: AccountId | None, session: ExchangeSession) -> None:
-        super().__init__(EXCHANGE, account_id, session, CAPABILITIES, (MarketType.SPOT,))
+        super().__init__(EXCHANGE, account_id, session, CAPABILITIES, (SPOT, SWAP))
         self._memory = StreamMemory(EXCHANGE)
         self._spot = BinanceSpotDesk(self, session)
-        self._desks = {MarketType.SPOT: self._spot}
+        self._usdm = BinanceUsdmDesk(self, session)
+        self._books: dict[MarketType, BinanceDesk] = {SPOT: self._spot, SWAP: self._usdm}
+        self._desks = {SPOT: self._spot, SWAP: self._usdm}
+        self._has_futures: bool | None = None
 
     async def fetch_permissions(self) -> Permissions:
         async def read(client: Any) -> Permissions:
             raw = await client.sapi_get_account_apirestrictions()
+            self._note_futures(bool(raw.get("enableFutures")))
             return Permissions(
                 read=raw.get("enableReading"),
                 trade=raw.get("enableSpotAndMarginTrading"),
@@ -79,27 +90,45 @@ class BinanceExchange(CcxtTrader):
                 expires_at=parse.optional_expiry(raw, "tradingAuthorityExpirationTime"),
             )
 
-        return await self._session.call(MarketType.SPOT, read)
+        return await self._session.call(SPOT, read)
+
+    def _note_futures(self, has_futures: bool) -> None:
+        if not has_futures and self._has_futures is not False:
+            logger.bind(exchange=EXCHANGE, account=self._account_id).warning(
+                "the key may not touch futures: spot alone is served"
+            )
+        self._has_futures = has_futures
+
+    async def _held(self) -> tuple[MarketType, ...]:
+        if self._has_futures is None:
+            await self.fetch_permissions()
+        return (SPOT, SWAP) if self._has_futures else (SPOT,)
 
     async def fetch_balances(self) -> BalanceReport:
-        async def read(client: Any) -> BalanceReport:
-            balances = await self._spot.balances(client)
-            return BalanceReport(
-                account_id=self.account_id,
-                wallets=frozenset({Wallet.SPOT}),
-                balances=tuple(one for one in balances if one.total != 0),
-                # The venue's own time here is that of the last change, maybe years ago.
-                occurred_at=self._session.venue_now(),
-                received_at=self._session.now(),
-            )
-
-        return await self._session.call(MarketType.SPOT, read)
+        held = await self._held()
+        found = await self._session.call(SPOT, self._spot.balances)
+        if SWAP in held:
+            found = found + await self._session.call(SWAP, usdm_holdings.balances)
+        return BalanceReport(
+            account_id=self.account_id,
+            wallets=frozenset(WALLETS[market_type] for market_type in held),
+            balances=tuple(one for one in found if one.total != 0),
+            # The venue's own time here is that of the last change, maybe years ago.
+            occurred_at=self._session.venue_now(),
+            received_at=self._session.now(),
+        )
 
     async def _open_orders(self, client: Any, market_type: MarketType) -> list[Order]:
-        return await self._spot.open_orders(client)
+        return await self._books[market_type].open_orders(client)
 
     async def fetch_positions(self) -> tuple[Position, ...]:
-        return ()
+        if SWAP not in await self._held():
+            return ()
+
+        async def read(client: Any, _: MarketType) -> list[Position]:
+            return await usdm_holdings.positions(client, self.account_id, self._session.now())
+
+        return tuple(await self._understood(SWAP, read))
 
     async def fetch_order(
         self,
@@ -110,28 +139,36 @@ class BinanceExchange(CcxtTrader):
     ) -> Order:
         if exchange_order_id is None and client_order_id is None:
             raise InvalidInput("an order is asked for by one of its ids", field="order_id")
+        market_type = self.market_type_of(symbol)
+        desk = self._books[market_type]
         return await self._session.call(
-            MarketType.SPOT,
-            lambda client: self._spot.fetch(client, symbol, exchange_order_id, client_order_id),
+            market_type,
+            lambda client: desk.fetch(client, symbol, exchange_order_id, client_order_id),
+        )
+
+    async def _tickers(self, market_type: MarketType, names: Sequence[Symbol]) -> list[Ticker]:
+        if market_type is SPOT:
+            return await super()._tickers(market_type, names)
+        return await self._session.call(
+            SWAP, lambda client: usdm_tickers.tickers(client, names, self._session.now())
         )
 
     async def fetch_fills(self, cursor: FillCursor) -> FillPage:
         symbol, first_id = cursor.symbol, cursor.position
         if symbol is None or not first_id.isdecimal():
             raise InvalidInput("not a Binance fill cursor", field="cursor")
-        raw = await self._session.call(
-            MarketType.SPOT,
-            lambda client: client.fetch_my_trades(
-                symbol, None, FILLS_PER_PAGE, {"fromId": int(first_id)}
-            ),
+        market_type = self.market_type_of(symbol)
+        desk = self._books[market_type]
+        fills = await self._session.call(
+            market_type,
+            lambda client: desk.fills_from(client, symbol, int(first_id)),
             list_is_good=True,
         )
-        fills = parse.unique_fills(self.fill_of(one) for one in raw)
         next_id = max((int(one.trade_id) for one in fills), default=int(first_id) - 1) + 1
         return FillPage(
             fills=fills,
             next_cursor=FillCursor(symbol, str(next_id)),
-            is_last=len(raw) < FILLS_PER_PAGE,
+            is_last=len(fills) < ROWS_PER_PAGE,
         )
 
     def first_fill_cursors(

@@ -198,12 +198,6 @@ class BybitExchange(CcxtTrader):
         begin = max(since, self._session.venue_now() - FILLS_KEPT)
         return (FillCursor(None, str(ms_of(begin))),)
 
-    async def fetch_tickers(self, symbols: Sequence[Symbol]) -> tuple[Ticker, ...]:
-        found: list[Ticker] = []
-        for market_type, names in self._by_market_type(symbols).items():
-            found += await self._tickers(market_type, names)
-        return self._some(found, symbols)
-
     async def _tickers(self, market_type: MarketType, names: Sequence[Symbol]) -> list[Ticker]:
         async def read(client: Any) -> list[Ticker]:
             by_name = {require_listed(client, name)["id"]: name for name in names}
