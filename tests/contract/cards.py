@@ -34,6 +34,7 @@ from tests.fixtures.streams import KeepingSink
 Work = Callable[[Bench], Awaitable[None]]
 
 BTC = Symbol("BTC/USDT")
+PERPETUAL = Symbol("BTC/USDT:USDT")
 
 
 @dataclass(frozen=True)
@@ -428,10 +429,11 @@ async def market_stream(bench: Bench) -> None:
         pytest.skip("this adapter polls")
     await bench.exchange.load_instruments()
     sink, connected = KeepingSink(), asyncio.Event()
+    kinds = {BTC, PERPETUAL} if bench.exchange.capabilities.perpetual else {BTC}
     wanted = MarketSubscription(
-        tickers=frozenset({BTC}),
-        trades=frozenset({BTC}),
-        candles=frozenset({(BTC, Timeframe.M1)}),
+        tickers=frozenset(kinds),
+        trades=frozenset(kinds),
+        candles=frozenset((one, Timeframe.M1) for one in kinds),
     )
     watching = asyncio.create_task(
         bench.exchange.watch_market(wanted, sink, on_connected=connected.set)
@@ -439,13 +441,16 @@ async def market_stream(bench: Bench) -> None:
     try:
         await asyncio.wait_for(connected.wait(), LIMIT_S)
         bench.simulator.world.trade(bench.label, BTC, Side.BUY, Decimal("0.003"))
-        await eventually(lambda: sink.tickers and sink.trades and sink.candles)
+        await eventually(lambda: sink.trades and sink.candles)
+        await eventually(lambda: {one.symbol for one in sink.tickers if one.price} == kinds)
+        if PERPETUAL in kinds:
+            await eventually(lambda: any(one.mark and one.funding_rate for one in sink.tickers))
     finally:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-    assert {one.symbol for one in sink.tickers} == {BTC}
-    assert sink.tickers[-1].price is not None
+    assert {one.symbol for one in sink.tickers} == kinds
+    assert {one.symbol for one in sink.candles} <= kinds
 
 
 @card("E-31", "the private stream hands over orders, fills and balances of the account")

@@ -1,15 +1,17 @@
-"""Binance spot market streams: typed frames of combined streams into Ticker, Trade and Candle.
+"""Binance market streams: typed frames of combined streams into Ticker, Trade and Candle.
 
-A Ticker is put together from three streams: bid and ask from ``bookTicker`` (real time, without a
-time of its own), last and the 24 h statistics from ``ticker`` (once a second), and last from
-``trade`` as well where the symbol's trades are subscribed.
+A Ticker is put together from several streams: bid and ask from ``bookTicker`` (real time, on spot
+without a time of its own), last and the 24 h statistics from ``ticker``, last from ``trade`` as
+well where the symbol's trades are subscribed, and of futures mark, index and funding from
+``markPrice``. Futures are another host with frames of the same fields.
 
-Source: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams, and 41,249
-recorded frames: a book ticker's update ids rise with gaps, trade ids rise one by one.
+Source: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams,
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams,
+and 41,249 recorded frames of spot: a book ticker's update ids rise with gaps, trade ids rise one
+by one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -28,6 +30,7 @@ from alphapulse.exchanges.streams.binance_frames import (
     BookFrame,
     DayFrame,
     KlineFrame,
+    MarkFrame,
     OtherFrame,
     TradeFrame,
 )
@@ -48,6 +51,10 @@ from alphapulse.exchanges.streams.watchdog import DEFAULT_LIMITS, StreamLimits, 
 
 EXCHANGE = ExchangeId("binance")
 URL = "wss://stream.binance.com:9443/stream"
+
+# The futures sort their streams: books and trades, and all that is made of them.
+USDM_PUBLIC_URL = "wss://fstream.binance.com/public/stream"
+USDM_MARKET_URL = "wss://fstream.binance.com/market/stream"
 
 # The venue allows 1024 streams a connection and 5 messages a second to it.
 TOPICS_PER_CONNECTION = 1024
@@ -70,7 +77,7 @@ async def watch(
     """Hand every message of the subscribed streams to ``sink`` until canceled.
 
     Args:
-        instruments: of every symbol in the subscription, spot.
+        instruments: of every symbol in the subscription, spot and perpetual.
         address: where a venue's URL really is; see `ExchangesSettings.address`.
         memory: the same for every call, so that a reconnect repeats no closed candle.
         on_connected: called once all subscriptions are confirmed.
@@ -79,19 +86,28 @@ async def watch(
         StreamLost: ended, silent or refused; call again.
         InstrumentUnavailable: unknown symbol, or the venue refuses its stream.
     """
-    decoder = BinanceDecoder(subscription, sink, instruments=instruments, memory=memory)
-    dialect = Dialect(
-        exchange=EXCHANGE,
-        url=address(URL),
-        subscribe=partial(_request, "SUBSCRIBE"),
-        unsubscribe=partial(_request, "UNSUBSCRIBE"),
-        take=decoder.take,
-        topics_per_request=TOPICS_PER_REQUEST,
-        request_interval_s=REQUEST_INTERVAL_S,
+    spot, usdm = (
+        BinanceDecoder(share, sink, instruments=instruments, memory=memory)
+        for share in _shares(subscription)
     )
+
+    def dialect(url: str, take: Callable[[bytes, datetime], Notice | None]) -> Dialect:
+        return Dialect(
+            exchange=EXCHANGE,
+            url=address(url),
+            subscribe=partial(_request, "SUBSCRIBE"),
+            unsubscribe=partial(_request, "UNSUBSCRIBE"),
+            take=take,
+            topics_per_request=TOPICS_PER_REQUEST,
+            request_interval_s=REQUEST_INTERVAL_S,
+        )
+
     lines = [
-        *_lines(replace(dialect, take=decoder.take_book), decoder.book_topics),
-        *_lines(dialect, decoder.other_topics),
+        *_lines(dialect(URL, spot.take_book), spot.book_topics),
+        *_lines(dialect(URL, spot.take), (*spot.trade_topics, *spot.other_topics)),
+        *_lines(dialect(USDM_PUBLIC_URL, usdm.take_book), usdm.book_topics),
+        *_lines(dialect(USDM_PUBLIC_URL, usdm.take), usdm.trade_topics),
+        *_lines(dialect(USDM_MARKET_URL, usdm.take), usdm.other_topics),
     ]
     await watch_lines(
         lines,
@@ -101,6 +117,16 @@ async def watch(
         limits=limits,
         open_session=open_session,
     )
+
+
+def _shares(subscription: MarketSubscription) -> Iterator[MarketSubscription]:
+    """What of it is spot, and what futures: their symbols name what they settle in."""
+    for is_futures in (False, True):
+        yield MarketSubscription(
+            tickers=frozenset(s for s in subscription.tickers if (":" in s) is is_futures),
+            trades=frozenset(s for s in subscription.trades if (":" in s) is is_futures),
+            candles=frozenset(c for c in subscription.candles if (":" in c[0]) is is_futures),
+        )
 
 
 def _lines(dialect: Dialect, topics: Sequence[Topic]) -> Iterator[Line]:
@@ -165,18 +191,21 @@ class BinanceDecoder:
         self._memory = memory
         self._books: dict[str, _BookTopic] = {}
         self._days: dict[str, _DayTopic] = {}
+        self._marks: dict[str, _DayTopic] = {}
         self._trades: dict[str, _TradeTopic] = {}
         self._candles: dict[tuple[str, str], CandleTopic] = {}
         self._decode_book = msgspec.json.Decoder(BookFrame).decode
         self._decode_day = msgspec.json.Decoder(DayFrame).decode
+        self._decode_mark = msgspec.json.Decoder(MarkFrame).decode
         self._decode_trade = msgspec.json.Decoder(TradeFrame).decode
         self._decode_kline = msgspec.json.Decoder(KlineFrame).decode
         self._decode_other = msgspec.json.Decoder(OtherFrame).decode
-        # By the second letter after the "@": ticker, trade, kline.
+        # By the second letter after the "@": ticker, trade, kline, markPrice.
         self._takers: dict[int, Callable[[bytes, datetime], None]] = {
             ord("i"): self._take_day,
             ord("r"): self._take_trade,
             ord("l"): self._take_kline,
+            ord("a"): self._take_mark,
         }
         self._plan(subscription, instruments)
 
@@ -186,9 +215,14 @@ class BinanceDecoder:
         return tuple(self._books.values())
 
     @property
+    def trade_topics(self) -> tuple[Topic, ...]:
+        """The streams of trades; `take` takes their frames."""
+        return tuple(self._trades.values())
+
+    @property
     def other_topics(self) -> tuple[Topic, ...]:
-        """The streams whose frames `take` takes."""
-        return (*self._days.values(), *self._trades.values(), *self._candles.values())
+        """All other streams whose frames `take` takes."""
+        return (*self._days.values(), *self._marks.values(), *self._candles.values())
 
     def take_book(self, frame: bytes, received_at: datetime) -> Notice | None:
         """Hand out what one frame says, on a connection of book tickers alone.
@@ -245,6 +279,8 @@ class BinanceDecoder:
             quotes[symbol] = quote = Quote(EXCHANGE, symbol, self._sink)
             self._books[raw] = _BookTopic(f"{raw.lower()}@bookTicker", symbol, quote)
             self._days[raw] = _DayTopic(f"{raw.lower()}@ticker", symbol, quote)
+            if ":" in symbol:
+                self._marks[raw] = _DayTopic(f"{raw.lower()}@markPrice@1s", symbol, quote)
         for symbol in sorted(subscription.trades):
             raw = instrument_of(EXCHANGE, symbol, instruments).exchange_symbol
             self._trades[raw] = _TradeTopic(f"{raw.lower()}@trade", symbol, quotes.get(symbol))
@@ -271,6 +307,19 @@ class BinanceDecoder:
             base_volume_24h=amount(day.v),
             quote_volume_24h=amount(day.q),
         )
+
+    def _take_mark(self, frame: bytes, received_at: datetime) -> None:
+        said = self._decode_mark(frame).data
+        topic = self._marks[said.s]
+        if self._is_next(topic, said.E):
+            topic.quote.offer(
+                moment(said.E),
+                received_at,
+                mark=price(said.mark),
+                index=price(said.index),
+                funding_rate=amount(said.funding_rate),
+                next_funding_at=moment(said.next_funding_ms),
+            )
 
     def _take_trade(self, frame: bytes, received_at: datetime) -> None:
         said = self._decode_trade(frame).data

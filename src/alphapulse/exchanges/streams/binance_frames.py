@@ -36,6 +36,17 @@ class TradeData(msgspec.Struct, gc=False):
     m: bool
 
 
+class MarkData(msgspec.Struct, gc=False):
+    """``markPriceUpdate``, of futures."""
+
+    E: int
+    s: str
+    mark: str = msgspec.field(name="p")
+    index: str = msgspec.field(name="i")
+    funding_rate: str = msgspec.field(name="r")
+    next_funding_ms: int = msgspec.field(name="T")
+
+
 class BarData(msgspec.Struct, gc=False):
     i: str
     open_ms: int = msgspec.field(name="t")
@@ -68,6 +79,10 @@ class TradeFrame(msgspec.Struct, gc=False):
 
 class KlineFrame(msgspec.Struct, gc=False):
     data: KlineData
+
+
+class MarkFrame(msgspec.Struct, gc=False):
+    data: MarkData
 
 
 class RefusalData(msgspec.Struct):

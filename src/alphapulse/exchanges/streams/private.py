@@ -17,6 +17,7 @@ from alphapulse.domain.identifiers import ExchangeId
 from alphapulse.errors import AlphaPulseError, StreamLost
 from alphapulse.exchanges.ccxt import loading
 from alphapulse.exchanges.port import PrivateUpdate
+from alphapulse.exchanges.streams.connection import together
 from alphapulse.exchanges.streams.pro import ProLayer, close
 from alphapulse.exchanges.streams.watchdog import DEFAULT_LIMITS, StreamLimits
 
@@ -167,6 +168,45 @@ async def watch(
             await sink(await inbox.take())
     finally:
         await close(client)
+
+
+async def watch_all(
+    parts: Sequence[tuple[Any, Face]],
+    sink: Callable[[PrivateUpdate], Awaitable[None]],
+    *,
+    on_connected: Callable[[], Awaitable[None]],
+    keep_alive: Sequence[Callable[[], Awaitable[None]]] = (),
+    limits: StreamLimits = DEFAULT_LIMITS,
+) -> None:
+    """`watch` several streams of one account as one: all are open, or none is.
+
+    ``on_connected`` is awaited once, when the last is confirmed, and before any message is handed
+    out. What ``keep_alive`` does goes on beside them, and its error ends them.
+    """
+    outside, opened, one_at_a_time = len(parts), asyncio.Event(), asyncio.Lock()
+
+    async def entered() -> None:
+        nonlocal outside
+        outside -= 1
+        if outside == 0:
+            await on_connected()
+            opened.set()
+        await opened.wait()
+
+    async def hand_on(update: PrivateUpdate) -> None:
+        async with one_at_a_time:
+            await sink(update)
+
+    async with together() as tasks:
+        for client, face in parts:
+            watching = watch(client, face, hand_on, on_connected=entered, limits=limits)
+            tasks.create_task(watching)
+        for keep in keep_alive:
+            tasks.create_task(_awaited(keep))
+
+
+async def _awaited(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
 
 
 async def _enter(client: Any, face: Face, inbox: Inbox, limits: StreamLimits) -> None:

@@ -45,6 +45,11 @@ from alphapulse.exchanges.port import (
 from alphapulse.exchanges.streams import binance as binance_stream
 from alphapulse.exchanges.streams import private
 from alphapulse.exchanges.streams.binance_private import BinancePrivate
+from alphapulse.exchanges.streams.binance_usdm_private import (
+    BinanceUsdmPrivate,
+    UsdmReaders,
+    keep_alive,
+)
 from alphapulse.exchanges.streams.memory import StreamMemory
 
 EXCHANGE = ExchangeId("binance")
@@ -200,10 +205,33 @@ class BinanceExchange(CcxtTrader):
         *,
         on_connected: Callable[[], Awaitable[None]],
     ) -> None:
-        client = await self._session.pro_client(MarketType.SPOT, private.Taking)
-        await private.watch(
-            client,
-            BinancePrivate(client, self.account_id, self._session.now),
+        spot = await self._session.pro_client(SPOT, private.Taking)
+        parts: list[tuple[Any, private.Face]] = [
+            (spot, BinancePrivate(spot, self.account_id, self._session.now))
+        ]
+        has_futures = SWAP in await self._held()
+        if has_futures:
+            parts.append(await self._futures_stream())
+        await private.watch_all(
+            parts,
             sink,
             on_connected=on_connected,
+            keep_alive=(self._keep_listen_key,) if has_futures else (),
+        )
+
+    async def _futures_stream(self) -> tuple[Any, private.Face]:
+        answer = await self._session.call(SWAP, lambda client: client.fapiprivate_post_listenkey())
+        client = await self._session.pro_client(SWAP, private.Taking)
+        readers = UsdmReaders(
+            order=lambda row: self._usdm.order(client, row),
+            algo_order=lambda row: self._usdm.algo_order(client, row),
+            fill=lambda row: self._usdm.fills_of(client, [row])[0],
+            symbol=lambda name: parse.symbol_of(client.safe_market(name, None, None, "swap")),
+        )
+        key = parse.text(answer, "listenKey")
+        return client, BinanceUsdmPrivate(key, readers, self.account_id, self._session.now)
+
+    async def _keep_listen_key(self) -> None:
+        await keep_alive(
+            lambda: self._session.call(SWAP, lambda client: client.fapiprivate_put_listenkey())
         )

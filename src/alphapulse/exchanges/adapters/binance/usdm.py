@@ -29,8 +29,9 @@ from alphapulse.exchanges.adapters.binance.desk import (
     named_order,
 )
 from alphapulse.exchanges.ccxt import parse
+from alphapulse.exchanges.ccxt.exchange import CcxtExchange
 from alphapulse.exchanges.ccxt.paging import rows_since
-from alphapulse.exchanges.ccxt.session import ms_of
+from alphapulse.exchanges.ccxt.session import ExchangeSession, ms_of
 from alphapulse.exchanges.ccxt.trading import given, unless_done
 from alphapulse.exchanges.order_profiles import ORDER_PROFILES
 from alphapulse.exchanges.port import FeeRates
@@ -53,6 +54,15 @@ class BinanceUsdmDesk(BinanceDesk):
     fills_path = "usertrades"
     window = timedelta(days=7)
     book_depths = (5, 10, 20, 50, 100, 500, 1000)
+
+    def __init__(self, exchange: CcxtExchange, session: ExchangeSession) -> None:
+        super().__init__(exchange, session)
+        # The names of algo orders by the engine's ids of what became of them.
+        self._names: dict[str, str] = {}
+
+    def order(self, client: Any, row: Raw) -> Order:
+        name = self._names.get(str(row["orderId"]))
+        return super().order(client, row if name is None else row | {"clientOrderId": name})
 
     async def prepare(self, client: Any, request: OrderRequest) -> None:
         symbol = {"symbol": market_id(client, request.symbol)}
@@ -169,6 +179,8 @@ class BinanceUsdmDesk(BinanceDesk):
             raw["status"] = "open"
         raw["timestamp"] = row.get("createTime")
         raw["id"] = f"{ALGO}{algo_id}"
+        if row.get("actualOrderId"):
+            self._names[str(row["actualOrderId"])] = name
         order = self._exchange.orders_of([raw | self.more(row)])[0]
         return replace(order, exchange_order_id=None) if is_our_name(name) else order
 

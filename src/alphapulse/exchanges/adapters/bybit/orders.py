@@ -14,7 +14,7 @@ from alphapulse.domain.identifiers import ClientOrderId, ExchangeOrderId, Symbol
 from alphapulse.domain.money import plain
 from alphapulse.domain.order import Fill, Order, OrderRequest, OrderType, Trigger
 from alphapulse.domain.position import MarginMode
-from alphapulse.errors import NotFound
+from alphapulse.errors import NotFound, OrderNotSupported
 from alphapulse.exchanges.adapters.bybit.rows import (
     CATEGORIES,
     ORDER_FILTERS,
@@ -55,6 +55,8 @@ class BybitDesk:
         self._session = session
 
     async def prepare(self, client: Any, request: OrderRequest) -> None:
+        if self._market_type is MarketType.SPOT:
+            raise OrderNotSupported("spot has no leverage", field="leverage")
         # The margin mode is the whole account's here, and refused while a position is open.
         if request.margin_mode is not None:
             asked = {"setMarginMode": _MARGIN_MODES[request.margin_mode]}

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from alphapulse.domain.identifiers import ClientOrderId, ExchangeId, ExchangeOrderId, Symbol
-from alphapulse.domain.order import Fill, Order, OrderRequest
+from alphapulse.domain.order import Fill, Order, OrderRequest, TimeInForce
 from alphapulse.errors import InvalidInput, OrderNotSupported
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.exchange import require_listed
@@ -119,8 +119,8 @@ class GenericDesk:
         raw = await client.fetch_order_book(symbol)
         return OrderBook(
             symbol=symbol,
-            bids=book_side(raw["bids"], depth),
-            asks=book_side(raw["asks"], depth),
+            bids=book_side(_as_text(raw["bids"]), depth),
+            asks=book_side(_as_text(raw["asks"]), depth),
             received_at=self._exchange.now(),
         )
 
@@ -141,12 +141,18 @@ _ENDED = {
 
 
 def _params(request: OrderRequest, spelled: str) -> dict[str, Any]:
-    time_in_force = request.time_in_force
+    # Until canceled is what every exchange understands where nothing is said.
+    is_brief = request.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
     return given(
         clientOrderId=spelled,
-        timeInForce=None if time_in_force is None else time_in_force.value.upper(),
+        timeInForce=str(request.time_in_force).upper() if is_brief else None,
         postOnly=True if request.post_only else None,
     )
+
+
+def _as_text(levels: Sequence[Sequence[float]]) -> list[list[str]]:
+    """CCXT reads books into floats; their shortest text is what the exchange wrote."""
+    return [[str(number) for number in level[:2]] for level in levels]
 
 
 def _rate(rates: parse.Raw, key: str) -> Decimal:
