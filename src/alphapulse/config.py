@@ -26,7 +26,9 @@ from alphapulse.database.settings import DatabaseSettings
 from alphapulse.errors import ConfigurationInvalid
 from alphapulse.exchanges.settings import ExchangesSettings
 from alphapulse.observability.logging import LoggingSettings
+from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.pipeline.sync.settings import SyncSettings
+from alphapulse.services.trading_settings import TradingSettings
 
 SETTINGS_FILE = "alphapulse.toml"
 LOG_FILE = "alphapulse.log"
@@ -55,6 +57,8 @@ class Settings(BaseSettings):
     database: DatabaseSettings
     exchanges: ExchangesSettings = ExchangesSettings()
     sync: SyncSettings = SyncSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    trading: TradingSettings = TradingSettings()
     api: ApiSettings = ApiSettings()
     alerting: AlertingSettings = AlertingSettings()
     logging: LoggingSettings = LoggingSettings()

@@ -49,6 +49,7 @@ def build(settings: Settings, clock: Clock, on_ready: Callable[[str | None], Non
         lambda opened: KeyVault(opened, cipher, clock),
         bus,
         clock,
+        settings.execution,
     )
     manager = AlertManager(settings.alerting, to_alerting, database, bus, clock)
     exchange = Worker("exchange", synchronizer.running)
@@ -71,6 +72,7 @@ def build(settings: Settings, clock: Clock, on_ready: Callable[[str | None], Non
         master_key=master_key,
         clock=clock,
         is_simulated=settings.exchanges.simulator_url is not None,
+        trading=settings.trading,
     )
     return create_app(
         settings.api,

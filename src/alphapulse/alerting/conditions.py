@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from alphapulse.domain.account import Account, AccountState
 from alphapulse.domain.alert import Severity
+from alphapulse.domain.events import OrderAlarm, OrderAlarmed
 from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.domain.sync import SyncState, SyncStatus
 from alphapulse.errors import AuthenticationFailed
@@ -79,6 +80,55 @@ def task_problem(task: str, error: str) -> Problem:
         fix="Restart AlphaPulse and report the error.",
         code=None,
         for_s=0.0,
+    )
+
+
+_ALARMS: dict[OrderAlarm, tuple[Severity, str, str]] = {
+    OrderAlarm.LATE_FILL: (
+        Severity.WARNING,
+        "an order was filled after it had ended",
+        "Its position moved: check that you still want it.",
+    ),
+    OrderAlarm.QUARANTINED: (
+        Severity.CRITICAL,
+        "an order contradicts itself",
+        "Look at it at the exchange; nothing of it is believed here until you did.",
+    ),
+    OrderAlarm.LOST_INTENT: (
+        Severity.CRITICAL,
+        "the exchange has an order of ours that has no record here",
+        "Was the database restored from a backup? Check the order, and report this otherwise.",
+    ),
+    OrderAlarm.PLACED_AFTER_ALL: (
+        Severity.CRITICAL,
+        "an order arrived that had been proved absent",
+        "It is tracked again: check that you did not place it a second time.",
+    ),
+    OrderAlarm.UNRESOLVED: (
+        Severity.CRITICAL,
+        "the fate of an order is unknown",
+        "It is looked for until the exchange answers; do not place it again.",
+    ),
+    OrderAlarm.DRIFT: (
+        Severity.CRITICAL,
+        "the exchange shows something that no fill explains",
+        "A deposit or withdrawal does this: accept the difference, or find what is missing.",
+    ),
+}
+
+
+def order_problem(event: OrderAlarmed) -> Problem:
+    """What about an order, or the books of an account, a person must know at once."""
+    severity, title, fix = _ALARMS[event.alarm]
+    return Problem(
+        key=f"order:{event.alarm}:{event.account_id}:{event.subject}",
+        severity=severity,
+        title=f"{event.subject}: {title}",
+        detail=event.detail,
+        fix=fix,
+        code=event.alarm,
+        for_s=0.0,
+        account_id=event.account_id,
     )
 
 

@@ -87,7 +87,11 @@ class AlertManager:
         while True:
             with suppress(DatabaseError):
                 async with database.read() as tx:
-                    self._situation.load(await tx.accounts.list(), await tx.sync_status.list())
+                    self._situation.load(
+                        await tx.accounts.list(),
+                        await tx.sync_status.list(),
+                        await tx.orders.quarantined(),
+                    )
                     self._firing = {alert.key: alert for alert in await tx.alerts.list_firing()}
                 return
             await asyncio.sleep(self._settings.evaluation_interval_s)

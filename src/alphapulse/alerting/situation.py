@@ -3,17 +3,26 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from alphapulse.alerting.conditions import Problem, account_problem, sync_problem, task_problem
+from alphapulse.alerting.conditions import (
+    Problem,
+    account_problem,
+    order_problem,
+    sync_problem,
+    task_problem,
+)
 from alphapulse.domain.account import Account, AccountState
 from alphapulse.domain.events import (
     AccountChanged,
     AccountRemoved,
     Event,
+    OrderAlarm,
+    OrderAlarmed,
     SyncStatusChanged,
     TaskFaulted,
     TaskRestarted,
 )
 from alphapulse.domain.identifiers import AccountId, ExchangeId
+from alphapulse.domain.order import Order
 from alphapulse.domain.sync import SyncKind, SyncStatus
 
 
@@ -26,20 +35,30 @@ class Situation:
         AccountRemoved,
         TaskFaulted,
         TaskRestarted,
+        OrderAlarmed,
     )
 
     def __init__(self) -> None:
         self._accounts: dict[AccountId, Account] = {}
         self._statuses: dict[tuple[ExchangeId, AccountId | None, SyncKind], SyncStatus] = {}
         self._faults: dict[str, str] = {}
+        self._alarms: dict[str, OrderAlarmed] = {}
 
-    def load(self, accounts: Iterable[Account], statuses: Iterable[SyncStatus]) -> None:
+    def load(
+        self,
+        accounts: Iterable[Account],
+        statuses: Iterable[SyncStatus],
+        quarantined: Iterable[Order],
+    ) -> None:
         """Begin with what is stored. Of statuses only those heard of before: others may be left
         over from exchanges that are no longer in use."""
         self._accounts = {account.id: account for account in accounts}
         for status in statuses:
             if status.key in self._statuses:
                 self._statuses[status.key] = status
+        for order in quarantined:
+            reason = order.status_reason or "it contradicts itself"
+            self.note(OrderAlarmed(OrderAlarm.QUARANTINED, order.account_id, order.key, reason))
 
     def note(self, event: Event) -> None:
         match event:
@@ -50,10 +69,17 @@ class Situation:
             case AccountRemoved(account_id=account_id):
                 self._accounts.pop(account_id, None)
                 self._statuses = {k: s for k, s in self._statuses.items() if k[1] != account_id}
+                self._alarms = {k: a for k, a in self._alarms.items() if a.account_id != account_id}
             case TaskFaulted(task=task, error=error):
                 self._faults[task] = error
             case TaskRestarted(task=task):
                 self._faults.pop(task, None)
+            case OrderAlarmed():
+                key = order_problem(event).key
+                if event.is_over:
+                    self._alarms.pop(key, None)
+                else:
+                    self._alarms[key] = event
 
     def problems(self, *, stale_for_s: float) -> dict[str, Problem]:
         """Everything that is wrong now, by key."""
@@ -65,6 +91,8 @@ class Situation:
                 yield problem
         for task, error in self._faults.items():
             yield task_problem(task, error)
+        for alarm in self._alarms.values():
+            yield order_problem(alarm)
         for statuses in self._by_subject().values():
             if (found := sync_problem(statuses, stale_for_s=stale_for_s)) is not None:
                 yield found

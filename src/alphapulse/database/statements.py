@@ -81,12 +81,6 @@ class Statements:
             if rows:
                 await self._connection.execute(table.insert(), rows)
 
-    async def insert_missing(self, table: Table, rows: Sequence[Values]) -> None:
-        """Insert those whose key is not there yet."""
-        insert = self._adapter.insert(table).on_conflict_do_nothing()
-        with translated(self._adapter):
-            await self._connection.execute(insert, rows)
-
     async def upsert(
         self,
         table: Table,

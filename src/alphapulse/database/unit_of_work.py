@@ -78,6 +78,7 @@ async def writing(adapter: DatabaseAdapter, store: Store) -> AsyncIterator[State
             # Closing gives the connection back, and takes back what was not committed.
             connection = await stack.enter_async_context(adapter.writer(store).connect())
             await connection.begin()
+            await adapter.begin_writing(connection, store)
         yield Statements(connection, adapter)
         with translated(adapter):
             await connection.commit()

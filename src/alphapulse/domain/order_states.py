@@ -41,7 +41,7 @@ _AT_VENUE = frozenset(
 MOVES: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.PREPARED: frozenset({_S.SENDING, _S.WITHDRAWN}),
     _S.SENDING: _AT_VENUE | {_S.UNKNOWN, _S.PREPARED},
-    _S.UNKNOWN: _AT_VENUE | {_S.NOT_PLACED, _S.CANCEL_PENDING},
+    _S.UNKNOWN: _AT_VENUE | {_S.NOT_PLACED},
     # Watched: one that arrives after all is taken over, and said loudly.
     _S.NOT_PLACED: _AT_VENUE,
     _S.OPEN: _AT_VENUE | {_S.CANCEL_PENDING, _S.UNKNOWN},

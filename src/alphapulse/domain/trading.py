@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from alphapulse.domain.identifiers import AccountId, Symbol
+from alphapulse.domain.order import OrderRequest, Side
 
 
 class TradingMode(StrEnum):
@@ -16,6 +17,13 @@ class TradingMode(StrEnum):
     """Only orders that make a position smaller, and cancels."""
     HALTED = "halted"
     """Cancels only."""
+
+    def allows(self, request: OrderRequest) -> bool:
+        """Whether an order may be sent: on spot, a sale is what makes a holding smaller."""
+        if self is TradingMode.REDUCING:
+            is_spot = ":" not in request.symbol
+            return request.reduce_only or (is_spot and request.side is Side.SELL)
+        return self is TradingMode.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +94,20 @@ class CycleReport:
 
 @dataclass(frozen=True, slots=True)
 class AssetBook:
-    """What an asset or position of an account must be: opening, all fills since, adjustments."""
+    """What an asset or a position of an account must be: the opening and every fill since.
+
+    ``subject`` is an asset, or the symbol of a position. Fills count that were executed after
+    ``opened_at``, on the venue's clock, and stored after the row ``counted_to``.
+    """
 
     account_id: AccountId
     subject: str
-    is_position: bool
-    opening: Decimal
+    expected: Decimal
     opened_at: datetime
+    counted_to: int
     adjusted: Decimal
-    """What an operator accepted without a fill behind it."""
-    cycles_off: int
-    off_by: Decimal
+    """What an operator accepted without a fill behind it, in total."""
+    cycles_off: int = 0
+    """In how many cycles in a row the venue showed something else."""
+    off_by: Decimal = Decimal(0)
+    """What the venue showed beyond ``expected`` at last."""

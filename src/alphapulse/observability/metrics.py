@@ -96,6 +96,35 @@ MAILBOX_OVERFLOWS = Counter(
     "Times a reader was too slow and loaded its state again.",
     ["mailbox"],
 )
+# Orders
+
+ORDERS_UNKNOWN = Gauge(
+    "alphapulse_orders_unknown",
+    "Orders whose fate at the exchange is unknown.",
+    ["exchange"],
+)
+ORDERS_UNKNOWN_AGE = Gauge(
+    "alphapulse_orders_unknown_age_seconds",
+    "How long the oldest of them has been unknown.",
+    ["exchange"],
+)
+BOOKS_OFF = Gauge(
+    "alphapulse_reconciliation_drift_subjects",
+    "Assets and positions in which fills and exchange disagree.",
+    ["exchange"],
+)
+RECONCILIATIONS_VOID = Counter(
+    "alphapulse_reconciliations_void_total",
+    "Reconciliations in which something could not be read, so nothing was concluded.",
+    ["exchange"],
+)
+ORDER_STAGE = Histogram(
+    "alphapulse_order_stage_seconds",
+    "How long each stage of placing an order took.",
+    ["stage"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+)
+
 # API
 
 HTTP_REQUEST = Histogram(

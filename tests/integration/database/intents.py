@@ -15,7 +15,7 @@ from alphapulse.domain.trading import (
 )
 from tests.builders import ACCOUNT, NOW, USER, make_intent, make_own_order
 
-BOOK = AssetBook(ACCOUNT, "BTC", False, Decimal(1), NOW, Decimal(0), 0, Decimal(0))
+BOOK = AssetBook(ACCOUNT, "BTC", Decimal(1), NOW, 0, Decimal(0))
 
 REPORT = CycleReport(
     ACCOUNT, "boot", NOW, NOW + timedelta(seconds=1), CycleOutcome.CLEAN, 3, 1, 0, 0, 0
@@ -32,4 +32,4 @@ async def fill_trading(tx: UnitOfWork) -> None:
     await tx.limits.save("user:" + USER, TradingLimits(orders_per_minute=5), 1, USER, NOW)
     await tx.limits.use("user:" + USER, "2026-11-23", Decimal("0.1"))
     await tx.reconciliations.add(REPORT)
-    await tx.reconciliations.save_books([BOOK])
+    await tx.reconciliations.replace_books(ACCOUNT, [BOOK])

@@ -9,7 +9,7 @@ import pytest
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories.idempotency import StoredRequest
 from alphapulse.domain import order_states
-from alphapulse.domain.identifiers import Asset, ExchangeOrderId, Symbol
+from alphapulse.domain.identifiers import ExchangeOrderId, Symbol
 from alphapulse.domain.order import OrderOrigin, OrderStatus
 from alphapulse.domain.trading import TradingLimits, TradingMode, TradingSwitch
 from alphapulse.errors import Conflict, NotFound
@@ -68,11 +68,16 @@ async def test_a_second_intent_of_one_name_is_a_conflict(trading: Database) -> N
 
 async def test_what_orders_hold_back_is_free_again_when_they_end(trading: Database) -> None:
     async with trading.read() as tx:
-        assert await tx.intents.reserved(ACCOUNT) == {Asset("USDT"): Decimal("128000.20")}
+        (hold,) = await tx.intents.holds(ACCOUNT)
+        assert (hold.asset, hold.amount) == ("USDT", Decimal("128000.20"))
+        assert not hold.is_at_venue
+        assert await tx.intents.value_undone(NOW, account_id=ACCOUNT) == 0
     async with trading.begin() as tx:
         await tx.orders.save(order_states.moved(SENDING, OrderStatus.REJECTED, LATER, "no funds"))
     async with trading.read() as tx:
-        assert await tx.intents.reserved(ACCOUNT) == {}
+        assert await tx.intents.holds(ACCOUNT) == ()
+        assert await tx.intents.value_undone(NOW, user_id=USER) == Decimal("128000.20")
+        assert await tx.intents.value_undone(LATER, user_id=USER) == 0
 
 
 async def test_the_venues_word_finds_our_order_by_the_name_we_gave_it(trading: Database) -> None:
@@ -217,9 +222,7 @@ async def test_limits_and_what_the_day_used_of_them_come_back(trading: Database)
         assert await tx.limits.load(subject) is None
         assert await tx.limits.used(subject, "2026-11-23") == 0
         await tx.limits.save(subject, limits, 3, USER, NOW)
-        assert await tx.limits.hold(subject, "2026-11-23") == 0
         await tx.limits.use(subject, "2026-11-23", Decimal("0.00000001"))
-        assert await tx.limits.hold(subject, "2026-11-23") == Decimal("0.00000001")
     async with trading.read() as tx:
         assert await tx.limits.load(subject) == (limits, 3)
         assert await tx.limits.used(subject, "2026-11-23") == Decimal("0.00000001")
@@ -230,8 +233,10 @@ async def test_reports_and_books_of_a_reconciliation_come_back(trading: Database
     async with trading.begin() as tx:
         await tx.reconciliations.add(REPORT)
         await tx.reconciliations.add(replace(REPORT, cause="timer"))
-        await tx.reconciliations.save_books([BOOK])
-        await tx.reconciliations.save_books([replace(BOOK, cycles_off=2, off_by=Decimal("0.5"))])
+        await tx.reconciliations.replace_books(ACCOUNT, [BOOK])
+        await tx.reconciliations.replace_books(
+            ACCOUNT, [replace(BOOK, cycles_off=2, off_by=Decimal("0.5"))]
+        )
         await tx.reconciliations.prune(ACCOUNT)
     async with trading.read() as tx:
         found = await tx.reconciliations.list(ACCOUNT, 10)

@@ -19,7 +19,7 @@ from alphapulse.domain.events import (
     SyncStatusChanged,
     TickerUpdated,
 )
-from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
+from alphapulse.domain.identifiers import AccountId, ExchangeId, ExchangeOrderId, Symbol
 from alphapulse.domain.market import Ticker
 from alphapulse.domain.order import OrderStatus
 from alphapulse.domain.sync import StreamState, SyncKind, SyncState
@@ -81,7 +81,10 @@ async def test_an_account_is_read_completely_and_said_to_be_good(
 ) -> None:
     venue.open_orders = (make_order(1),)
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    venue.fills = [make_fill(n, occurred_at=yesterday) for n in range(5)]
+    another = ExchangeOrderId("0")
+    venue.fills = [
+        make_fill(n, occurred_at=yesterday, exchange_order_id=another) for n in range(5)
+    ]
 
     async with running_sync(database_settings, ScriptedProvider(venue), make_account()) as sync:
         await eventually(lambda: all_ok(sync))
@@ -275,8 +278,9 @@ async def test_a_key_refused_once_by_mistake_disables_nothing(
     async with running_sync(sqlite_settings, ScriptedProvider(venue), make_account()) as sync:
         await eventually(lambda: all_ok(sync))
 
-        venue.failing_once["fetch_open_orders"] = AuthenticationFailed("moment of confusion")
+        venue.failing["fetch_open_orders"] = AuthenticationFailed("moment of confusion")
         await eventually(lambda: "key_invalid" in _codes(sync, SyncKind.ORDERS))
+        del venue.failing["fetch_open_orders"]
 
         await eventually(lambda: all_ok(sync))
         assert (await sync.stored(ACCOUNT)).state is AccountState.ACTIVE

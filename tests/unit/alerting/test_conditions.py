@@ -89,5 +89,5 @@ def test_a_task_is_a_problem_until_it_runs_again() -> None:
 
 def test_statuses_left_over_from_an_exchange_no_longer_in_use_are_not_believed() -> None:
     situation = Situation()
-    situation.load([make_account()], [status(SyncState.STALE)])
+    situation.load([make_account()], [status(SyncState.STALE)], [])
     assert keys(situation) == set()

@@ -45,6 +45,11 @@ class DatabaseAdapter(Protocol):
         """Held around each writing transaction."""
         ...
 
+    async def begin_writing(self, connection: AsyncConnection, store: Store) -> None:
+        """First in each writing transaction: money is written by one at a time, so that what a
+        unit of work read is still so when it writes."""
+        ...
+
     def insert(self, table: Table) -> Upsert: ...
 
     def translate(self, error: Exception) -> AlphaPulseError:

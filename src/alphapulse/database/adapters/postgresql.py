@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
-from sqlalchemy import Table, event, func, make_url, select
+from sqlalchemy import Table, event, func, make_url, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -23,6 +23,9 @@ from alphapulse.errors import (
 )
 
 MIGRATION_LOCK = 0x616C7068  # "alph"; only has to differ from other programs' in this database
+
+# Any table of the money store would do.
+ONE_WRITER = text("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE")
 
 # SQLSTATE classes and codes (postgresql.org/docs/18/errcodes-appendix.html, 2026-11-23), most
 # specific first.
@@ -59,8 +62,8 @@ class PostgresqlAdapter:
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_s,
-            # What a unit of work has read is still so when it writes: of two that collide the
-            # later one fails as a whole, as if SQLite had let it wait and then refused it.
+            # What a unit of work has read is still so when it writes: money has one writer at a
+            # time, as on SQLite; of two that collide over prices the later one fails as a whole.
             # A migration that waited for another must see what that one did.
             isolation_level="READ COMMITTED" if migrates else "REPEATABLE READ",
             hide_parameters=True,
@@ -80,6 +83,7 @@ class PostgresqlAdapter:
                 },
             },
         )
+        self._migrates = migrates
         self._reader = self._engine.execution_options(postgresql_readonly=True)
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
@@ -95,7 +99,13 @@ class PostgresqlAdapter:
 
     @asynccontextmanager
     async def turn(self, store: Store) -> AsyncIterator[None]:
-        yield  # the server lets writers through side by side
+        yield  # `begin_writing` waits for it in the server, where other processes stand in line too
+
+    async def begin_writing(self, connection: AsyncConnection, store: Store) -> None:
+        # A statement without a snapshot, so that what is read after the wait is what the one
+        # before us wrote (postgresql.org/docs/18/explicit-locking.html). Readers do not wait.
+        if store is Store.MONEY and not self._migrates:
+            await connection.execute(ONE_WRITER)
 
     def insert(self, table: Table) -> Upsert:
         return postgresql.insert(table)

@@ -91,6 +91,9 @@ class SqliteAdapter:
                 ) from error
             yield
 
+    async def begin_writing(self, connection: AsyncConnection, store: Store) -> None:
+        """The turn was waited for before."""
+
     def insert(self, table: Table) -> Upsert:
         return sqlite.insert(table)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import TypeAlias
 
 from loguru import logger
@@ -63,6 +64,22 @@ class Fills:
         rows = [FILL.values(fill) for fill in (*new.values(), *completed.values())]
         await self._statements.upsert(fills, rows, key=KEY)
         return RecordedFills(tuple(new.values()), tuple(contradicted))
+
+    async def since(self, account_id: AccountId, moment: datetime) -> tuple[Fill, ...]:
+        """The account's fills from that moment of the venue's clock on, oldest first."""
+        c = fills.c
+        mine = select(*FILL.columns).where(c.account_id == account_id, c.occurred_at >= moment)
+        rows = await self._statements.rows(mine.order_by(c.occurred_at, c.id))
+        return tuple(FILL.read(row) for row in rows)
+
+    async def stored_after(
+        self, account_id: AccountId, row_id: int
+    ) -> tuple[tuple[Fill, ...], int]:
+        """The account's fills that were stored after a row, and the last row there is now."""
+        c = fills.c
+        mine = select(*FILL.columns, c.id).where(c.account_id == account_id, c.id > row_id)
+        rows = await self._statements.rows(mine.order_by(c.id))
+        return tuple(FILL.read(row) for row in rows), rows[-1].id if rows else row_id
 
     async def symbols(self, account_id: AccountId) -> tuple[Symbol, ...]:
         """Every symbol in which the account ever had a fill."""

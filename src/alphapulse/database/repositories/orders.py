@@ -13,13 +13,15 @@ from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.portfolio import fills, order_events, orders
 from alphapulse.domain import order_states
-from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeOrderId
+from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeOrderId, Symbol
 from alphapulse.domain.order import Fill, Order, OrderOrigin, OrderStatus
 from alphapulse.errors import NotFound
 
 ORDER = Rows(Order, orders)
 OPEN = [status for status in OrderStatus if status.is_open]
 UNSETTLED = [status for status in OrderStatus if not status.is_final]
+UNCERTAIN = [status for status in OrderStatus if status.is_uncertain]
+NOTHING_CAME = [status for status in OrderStatus if status.came_to_nothing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,26 @@ class Orders:
         ours = orders.c.origin != OrderOrigin.EXTERNAL
         return await self._in(account_id, ours & orders.c.status.in_(UNSETTLED))
 
+    async def ours_since(
+        self, account_id: AccountId, symbol: Symbol, moment: datetime
+    ) -> tuple[Order, ...]:
+        """Ours in one market that were made since then."""
+        c = orders.c
+        ours = (c.origin != OrderOrigin.EXTERNAL) & (c.symbol == symbol)
+        return await self._in(account_id, ours & (c.created_at >= moment))
+
+    async def uncertain(self) -> tuple[Order, ...]:
+        """Those of every account whose fate is unknown, oldest first."""
+        which = orders.c.status.in_(UNCERTAIN)
+        wanted = select(*ORDER.columns).where(which)
+        rows = await self._statements.rows(wanted.order_by(orders.c.created_at, orders.c.id))
+        return tuple(ORDER.read(row) for row in rows)
+
+    async def quarantined(self) -> tuple[Order, ...]:
+        """Those of every account that contradict themselves."""
+        mine = select(*ORDER.columns).where(orders.c.status == OrderStatus.QUARANTINED)
+        return tuple(ORDER.read(row) for row in await self._statements.rows(mine))
+
     async def named(
         self, account_id: AccountId, names: Iterable[ClientOrderId]
     ) -> tuple[Order, ...]:
@@ -214,7 +236,7 @@ class Orders:
         await self._statements.insert(orders, new)
         await self._statements.upsert(orders, old, key=("id",))
         await self._statements.insert(
-            order_events, [_event(c, detail) for c in changes if _is_step(c)]
+            order_events, [_event(c, detail) for c in changes if detail or _is_step(c)]
         )
 
 

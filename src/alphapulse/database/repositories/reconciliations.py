@@ -1,6 +1,6 @@
 """Repository Pattern Implementation: what each reconciliation found, and the books it compares."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from sqlalchemy import delete, select
 
@@ -46,5 +46,9 @@ class Reconciliations:
         wanted = select(*BOOK.columns).where(asset_books.c.account_id == account_id)
         return tuple(BOOK.read(row) for row in await self._statements.rows(wanted))
 
-    async def save_books(self, books: Iterable[AssetBook]) -> None:
+    async def replace_books(self, account_id: AccountId, books: Sequence[AssetBook]) -> None:
+        """All of the account's; one that is not among them is closed."""
+        mine = asset_books.c.account_id == account_id
+        kept = asset_books.c.subject.in_({book.subject for book in books})
+        await self._statements.run(delete(asset_books).where(mine, ~kept))
         await self._statements.upsert(asset_books, [BOOK.values(book) for book in books])

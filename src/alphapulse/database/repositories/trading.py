@@ -1,11 +1,11 @@
 """Repository Pattern Implementation: who may send, how much, and the kill switch."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.trading import (
@@ -25,29 +25,34 @@ class Leases:
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
 
-    async def load(self, account_id: AccountId, *, for_update: bool = False) -> Lease | None:
-        """The lease as it is; ``for_update`` holds it until the end of the transaction."""
-        c = sender_leases.c
-        wanted = select(sender_leases).where(c.account_id == account_id)
-        row = await self._statements.row(wanted.with_for_update() if for_update else wanted)
+    async def load(self, account_id: AccountId) -> Lease | None:
+        """The lease as it is."""
+        wanted = select(sender_leases).where(sender_leases.c.account_id == account_id)
+        row = await self._statements.row(wanted)
         if row is None:
             return None
         return Lease(account_id, row.holder, row.fence, row.expires_at)
 
     async def take(
-        self, account_id: AccountId, holder: str, now: datetime, lasts_s: float
+        self,
+        account_id: AccountId,
+        holder: str,
+        now: datetime,
+        lasts_s: float,
+        is_gone: Callable[[str], bool] = lambda holder: False,
     ) -> Lease | None:
         """Take or renew it; ``None`` while somebody else has it.
 
-        A new holder gets a higher fence, and so does the same one after it had run out.
+        A new holder gets a higher fence, and so does the same one after it had run out. From a
+        holder that ``is_gone`` it is taken before its time.
         """
-        held = await self.load(account_id, for_update=True)
+        held = await self.load(account_id)
         expires_at = now + timedelta(seconds=lasts_s)
         if held is None:
             lease = Lease(account_id, holder, 1, expires_at)
         elif held.holder == holder and held.expires_at > now:
             lease = replace(held, expires_at=expires_at)
-        elif held.holder == holder or held.expires_at <= now:
+        elif held.holder == holder or held.expires_at <= now or is_gone(held.holder):
             lease = Lease(account_id, holder, held.fence + 1, expires_at)
         else:
             return None
@@ -62,7 +67,7 @@ class Leases:
 
     async def give_back(self, account_id: AccountId, holder: str, now: datetime) -> None:
         """Let the next one have it at once."""
-        held = await self.load(account_id, for_update=True)
+        held = await self.load(account_id)
         if held is not None and held.holder == holder:
             row = {
                 "account_id": account_id,
@@ -105,8 +110,8 @@ class Switches:
             for row in rows
         )
 
-    async def mode_of(self, account_id: AccountId) -> TradingMode:
-        """The stricter of the account's own and that of all."""
+    async def mode_of(self, account_id: AccountId | None) -> TradingMode:
+        """The stricter of the account's own and that of all; without an account, the latter."""
         modes = {s.mode for s in await self.list() if s.account_id in {None, account_id}}
         for mode in (TradingMode.HALTED, TradingMode.REDUCING):
             if mode in modes:
@@ -159,22 +164,12 @@ class Limits:
 
     async def used(self, subject: str, day: str) -> Decimal:
         """Value of all that was sent on a day (``2026-11-23``, UTC)."""
-        row = await self._statements.row(_usage(subject, day))
+        c = trading_usage.c
+        wanted = select(c.value).where(c.subject == subject, c.day == day)
+        row = await self._statements.row(wanted)
         return ZERO if row is None else row.value
-
-    async def hold(self, subject: str, day: str) -> Decimal:
-        """As `used`; whoever else asks waits until this transaction has ended."""
-        row = {"subject": subject, "day": day, "value": ZERO}
-        await self._statements.insert_missing(trading_usage, [row])
-        held = await self._statements.row(_usage(subject, day).with_for_update())
-        return ZERO if held is None else held.value
 
     async def use(self, subject: str, day: str, value: Decimal) -> None:
         """Set what was used, as counted by the caller in this transaction."""
         row = {"subject": subject, "day": day, "value": value}
         await self._statements.upsert(trading_usage, [row])
-
-
-def _usage(subject: str, day: str) -> Select[Any]:
-    c = trading_usage.c
-    return select(c.value).where(c.subject == subject, c.day == day)

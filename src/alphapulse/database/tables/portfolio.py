@@ -135,6 +135,8 @@ orders = strict_table(
     UniqueConstraint("account_id", "symbol", "exchange_order_id"),
     Index(None, "account_id", "status"),
     Index(None, "account_id", "client_order_id"),
+    # Those of which nothing came, and those in doubt, are few among many.
+    Index(None, "status", "created_at"),
     Index(None, "created_at", "id"),
 )
 

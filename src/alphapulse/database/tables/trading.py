@@ -3,7 +3,6 @@
 from sqlalchemy import Column, ForeignKey, Identity, Index, Integer, Text
 
 from alphapulse.database.tables.base import (
-    Flag,
     Id,
     Moment,
     Money,
@@ -42,7 +41,8 @@ intents = strict_table(
 idempotency_keys = strict_table(
     "idempotency_keys",
     money_tables,
-    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    # No key of another table: commands on this machine are a caller too.
+    Column("user_id", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("request_hash", Text, nullable=False),
     # The process that took it: of one that ended, nothing is under way any more.
@@ -123,10 +123,9 @@ asset_books = strict_table(
     _account_id(primary_key=True),
     # An asset, or a symbol where it is a position.
     Column("subject", Text, primary_key=True),
-    Column("is_position", Flag, primary_key=True),
-    # What was there when the counting of fills began, and by which fill it had been counted.
-    Column("opening", Money, nullable=False),
+    Column("expected", Money, nullable=False),
     Column("opened_at", Moment, nullable=False),
+    Column("counted_to", Integer, nullable=False),
     Column("adjusted", Money, nullable=False),
     Column("cycles_off", Integer, nullable=False),
     Column("off_by", Money, nullable=False),

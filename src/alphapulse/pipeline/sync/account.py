@@ -6,10 +6,12 @@ from datetime import timedelta
 
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import Asset
-from alphapulse.domain.order import Fill
+from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.sync import StreamState, SyncKind, SyncState
 from alphapulse.errors import AlphaPulseError, AuthenticationFailed, DatabaseError
-from alphapulse.exchanges.port import Exchange, PrivateUpdate
+from alphapulse.exchanges.port import Exchange, PrivateUpdate, TradingExchange
+from alphapulse.pipeline.execution.context import ExecutionContext
+from alphapulse.pipeline.execution.desk import OrderDesk
 from alphapulse.pipeline.sync.balances import BalanceSync
 from alphapulse.pipeline.sync.chore import Chore
 from alphapulse.pipeline.sync.context import SyncContext
@@ -18,6 +20,7 @@ from alphapulse.pipeline.sync.history import FillSync
 from alphapulse.pipeline.sync.orders import OrderSync
 from alphapulse.pipeline.sync.positions import PositionSync
 from alphapulse.pipeline.sync.reading import Reading
+from alphapulse.pipeline.sync.settlement import Settlement
 from alphapulse.pipeline.sync.status import Track
 from alphapulse.pipeline.sync.stream import Stream
 from alphapulse.pipeline.sync.venue import VenueSync
@@ -51,7 +54,7 @@ class AccountSync:
     def __init__(
         self,
         account: Account,
-        exchange: Exchange,
+        exchange: TradingExchange,
         venue: VenueSync,
         tracks: dict[SyncKind, Track],
         context: SyncContext,
@@ -76,6 +79,19 @@ class AccountSync:
         self._positions = PositionSync(*parts)
         self._orders = OrderSync(*parts, context.settings)
         self._fills = FillSync(*parts, context.settings, on_found=self._on_found)
+        execution = ExecutionContext(
+            account.id,
+            exchange,
+            context.database,
+            context.bus,
+            context.clock,
+            context.execution,
+            context.process,
+        )
+        self.desk = OrderDesk(execution, on_sent=self._on_sent)
+        self.settlement = Settlement(
+            execution, self.desk, self._orders, self._fills, venue.gate, context.read_backoff
+        )
         self._readings = {kind: self._reading(kind, track) for kind, track in tracks.items()}
         self._clock_check = Chore(
             f"{account.exchange} clock",
@@ -105,7 +121,9 @@ class AccountSync:
             DatabaseError: what is stored cannot be read yet.
         """
         await self._load()
-        async with self.supervisor as supervisor:
+        async with self.supervisor as supervisor, self.desk.running():
+            supervisor.run("settlement", self.settlement.looking.run)
+            supervisor.run("reconciliation", self.settlement.reconciling.run)
             supervisor.run("clock", self._clock_check.job.run)
             for kind, reading in self._readings.items():
                 supervisor.run(kind, reading.job.run)
@@ -222,8 +240,15 @@ class AccountSync:
 
     def _reconcile(self) -> None:
         self._fills.hint_all()
+        self.settlement.compare("reconnect")
         for reading in self._readings.values():
             reading.job.trigger()
+
+    def _on_sent(self, order: Order) -> None:
+        if order.status.is_uncertain:
+            self.settlement.look()
+        self._fills.expect([order.symbol])
+        self._trigger(SyncKind.FILLS)
 
     def _on_stream_lost(self, error: AlphaPulseError) -> None:
         if classify(error).reaction is Reaction.MEASURE_CLOCK:

@@ -1,12 +1,13 @@
 """What every part of the synchronizer is given: the one database, bus, clock and settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from alphapulse.database.connection import Database
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.exchanges.port import Credentials
+from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.pipeline.sync.status import StatusBoard
 from alphapulse.runtime.bus import EventBus
@@ -30,6 +31,9 @@ class SyncContext:
     bus: EventBus
     clock: Clock
     board: StatusBoard
+    execution: ExecutionSettings = field(default_factory=ExecutionSettings)
+    process: str = "this process"
+    """Names this run of the program, so that no other one sends what it claimed."""
 
     @property
     def read_backoff(self) -> Backoff:

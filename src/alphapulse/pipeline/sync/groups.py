@@ -92,11 +92,15 @@ class SyncGroups:
                 *self.venues.values(),
                 *self.accounts.values(),
             ]
-        elif (account := self.accounts.get(account_id)) is not None:
-            groups = [account]
         else:
-            raise Conflict("this account is not being synchronized", account=account_id)
+            groups = [self.account(account_id)]
         await asyncio.gather(*(group.sync_now(frozenset(kinds)) for group in groups))
+
+    def account(self, account_id: AccountId) -> AccountSync:
+        """Raises `Conflict` when this account is not being synchronized, so not traded either."""
+        if (account := self.accounts.get(account_id)) is None:
+            raise Conflict("this account is not being synchronized", account=account_id)
+        return account
 
     def pulse(self) -> None:
         """The watchdogs' look, several times a second."""

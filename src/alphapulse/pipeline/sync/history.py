@@ -1,7 +1,7 @@
 """Fills Sync: the whole history of an account's fills, found, resumed, and kept up to date."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,11 +10,12 @@ from loguru import logger
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories.orders import OrderChange
 from alphapulse.domain.clock import Clock
-from alphapulse.domain.events import FillReceived, OrderChanged
+from alphapulse.domain.events import FillReceived
 from alphapulse.domain.identifiers import AccountId, Symbol
 from alphapulse.domain.order import Fill
 from alphapulse.errors import ExchangeUnavailable, InstrumentUnavailable
 from alphapulse.exchanges.port import Exchange, FillCursor
+from alphapulse.pipeline.execution.context import announce
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.runtime.bus import EventBus
 
@@ -83,7 +84,7 @@ class FillSync:
 
     @property
     def traded(self) -> frozenset[Symbol]:
-        """Symbols in which there ever was a fill."""
+        """Symbols in which there ever was a fill, or an order of ours."""
         return frozenset(self._traded)
 
     @property
@@ -112,6 +113,12 @@ class FillSync:
         if is_new:
             for cursor in self._exchange.first_fill_cursors(wanted, self._settings.history_start):
                 self._places[cursor.symbol] = _Place(cursor, is_complete=False)
+
+    def expect(self, symbols: Collection[Symbol]) -> None:
+        """There are orders of ours here: fills may come, and may be kept back by the stream."""
+        self._traded.update(symbols)
+        self.cover(symbols)
+        self.hint(symbols)
 
     def hint(self, symbols: Iterable[Symbol]) -> None:
         """There may be new fills here."""
@@ -155,12 +162,13 @@ class FillSync:
         oldest_s = min((place.read_at_s for place in self._readable), default=now_s)
         return max(0.0, oldest_s + self._sweep_interval_s - now_s)
 
-    async def take(self, fills: tuple[Fill, ...]) -> None:
-        """Store what the stream said."""
+    async def take(self, fills: tuple[Fill, ...]) -> int:
+        """Store what the stream, or a look for an order, said; how many were new."""
         async with self._database.begin() as tx:
             new = (await tx.fills.record(fills)).new
             changed = await tx.orders.count_in(new, self._clock.now())
         self._announce(new, changed)
+        return len(new)
 
     def _next(self) -> _Place | None:
         places = self._readable
@@ -215,8 +223,7 @@ class FillSync:
         self._traded.update(fill.symbol for fill in fills)
         for fill in fills:
             self._bus.publish(FillReceived(fill))
-        for change in changed:
-            self._bus.publish(OrderChanged(change.after))
+        announce(self._bus, changed)
 
     def _progress_of(self, place: _Place) -> float:
         if place.is_complete or place.is_dropped:

@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 from loguru import logger
 
 from alphapulse.database.connection import Database
+from alphapulse.database.repositories.orders import OrderChange
+from alphapulse.domain import order_states
 from alphapulse.domain.clock import Clock
-from alphapulse.domain.events import OrderChanged
 from alphapulse.domain.identifiers import AccountId, ExchangeOrderId, Symbol
 from alphapulse.domain.order import Order, OrderStatus
 from alphapulse.errors import InstrumentUnavailable, NotFound
 from alphapulse.exchanges.port import Exchange
+from alphapulse.pipeline.execution.context import announce
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.runtime.bus import EventBus
 
@@ -47,10 +48,15 @@ class OrderSync:
         self._clock = clock
         self._settings = settings
         self._denials: Counter[OrderKey] = Counter()
+        self.listed = 0
+        """How many the venue listed as open at last."""
+        self.external = 0
+        """How many orders of others were seen for the first time."""
 
     async def read(self) -> frozenset[Symbol]:
         """Bring every open order up to date; the symbols in which an order changed."""
         listed = await self._exchange.fetch_open_orders()
+        self.listed = len(listed)
         changed = await self.take(listed)
         for order in await self._vanished({_key(order) for order in listed}):
             changed |= await self._look_up(order)
@@ -60,8 +66,8 @@ class OrderSync:
         """Store what the venue said of these orders; the symbols in which one changed."""
         async with self._database.begin() as tx:
             changed = await tx.orders.record(tuple(orders), self._clock.now())
-        for change in changed:
-            self._bus.publish(OrderChanged(change.after))
+        announce(self._bus, changed)
+        self.external += sum(c.before is None and not c.after.is_ours for c in changed)
         return frozenset(change.after.symbol for change in changed)
 
     async def _vanished(self, listed: set[OrderKey]) -> list[Order]:
@@ -93,9 +99,21 @@ class OrderSync:
             logger.bind(account_id=self._account_id, order=key).warning(
                 "the exchange denies an order it listed as open; its state is unknown"
             )
-            found = replace(order, status=OrderStatus.UNKNOWN)
-        del self._denials[key]
+            del self._denials[key]
+            return await self._doubt(order)
+        self._denials.pop(key, None)
         return await self.take((found,))
+
+    async def _doubt(self, order: Order) -> frozenset[Symbol]:
+        async with self._database.begin() as tx:
+            known = await tx.orders.load(order.account_id, order.key)
+            if not known.status.is_open:
+                return frozenset()
+            reason = "the exchange denies an order it listed as open"
+            after = order_states.moved(known, OrderStatus.UNKNOWN, self._clock.now(), reason)
+            await tx.orders.save(after)
+        announce(self._bus, [OrderChange(known, after)])
+        return frozenset({order.symbol})
 
 
 def _key(order: Order) -> OrderKey:

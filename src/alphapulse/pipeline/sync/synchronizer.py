@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 from alphapulse.database.connection import Database, open_database
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.account import KeyCheck
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.events import TaskFaulted, TaskRestarted
-from alphapulse.domain.identifiers import AccountId, ExchangeId
+from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeId, Symbol
+from alphapulse.domain.order import Order
 from alphapulse.domain.sync import SyncKind
+from alphapulse.domain.trading import CycleReport
 from alphapulse.errors import WorkerStopped
-from alphapulse.exchanges.port import Credentials, ExchangeProvider
+from alphapulse.exchanges.port import Credentials, ExchangeProvider, FeeRates, OrderBook
+from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.pipeline.sync.context import CredentialVault, SyncContext
 from alphapulse.pipeline.sync.groups import SyncGroups
 from alphapulse.pipeline.sync.key_check import check_key
@@ -20,6 +24,7 @@ from alphapulse.pipeline.sync.report import SyncReport, picture
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.pipeline.sync.status import StatusBoard
 from alphapulse.runtime.bus import EventBus
+from alphapulse.runtime.process import this_process
 from alphapulse.runtime.supervisor import Supervisor
 
 PULSE_S = 0.25  # "stale within 5 s" leaves no room for a slower look
@@ -46,8 +51,11 @@ class Synchronizer:
         vault: Callable[[Database], CredentialVault],
         bus: EventBus,
         clock: Clock,
+        execution: ExecutionSettings = ExecutionSettings(),  # noqa: B008 - frozen
     ) -> None:
         self._settings = settings
+        self._execution = execution
+        self._process = this_process()
         self._database = database
         self._provider = provider
         self._vault = vault
@@ -62,7 +70,15 @@ class Synchronizer:
         async with open_database(self._database, name="exchange") as database:
             board = StatusBoard(database, self._bus, self._clock)
             await board.load()
-            context = SyncContext(self._settings, database, self._bus, self._clock, board)
+            context = SyncContext(
+                self._settings,
+                database,
+                self._bus,
+                self._clock,
+                board,
+                self._execution,
+                self._process,
+            )
             supervisor = Supervisor("synchronizer", self._clock)
             groups = SyncGroups(context, self._provider, self._vault(database), supervisor)
             try:
@@ -121,6 +137,55 @@ class Synchronizer:
         except TimeoutError:
             return False
         return True
+
+    def takes_orders(self, account_id: AccountId) -> bool:
+        """Whether what an earlier run left behind is known, so that new orders are sent."""
+        groups = self._groups
+        account = None if groups is None else groups.accounts.get(account_id)
+        return account is not None and account.desk.is_open
+
+    async def place_order(self, account_id: AccountId, name: ClientOrderId) -> Order:
+        """Send a prepared order, once, however often it is asked; the order as recorded.
+
+        Raises:
+            Conflict: this account is not being synchronized; nothing was sent.
+            DatabaseError: the claim was not written; nothing was sent.
+        """
+        return await self._running_groups().account(account_id).desk.place(name)
+
+    async def cancel_order(self, account_id: AccountId, key: str) -> Order:
+        """As `OrderCanceler.cancel`. Raises `Conflict` as above."""
+        return await self._running_groups().account(account_id).desk.cancel(key)
+
+    async def cancel_all(self, account_id: AccountId, symbol: Symbol | None) -> tuple[Order, ...]:
+        """As `OrderDesk.cancel_all`. Raises `Conflict` as above."""
+        return await self._running_groups().account(account_id).desk.cancel_all(symbol)
+
+    async def amend_order(
+        self,
+        account_id: AccountId,
+        key: str,
+        quantity: Decimal | None,
+        limit_price: Decimal | None,
+    ) -> Order:
+        """As `OrderCanceler.amend`. Raises `Conflict` as above."""
+        desk = self._running_groups().account(account_id).desk
+        return await desk.amend(key, quantity, limit_price)
+
+    async def market_view(
+        self, account_id: AccountId, symbol: Symbol, depth: int
+    ) -> tuple[OrderBook, FeeRates]:
+        """What an order would meet now, and cost. Raises `Conflict` as above."""
+        exchange = self._running_groups().account(account_id).exchange
+        async with asyncio.TaskGroup() as tasks:
+            book = tasks.create_task(exchange.fetch_order_book(symbol, depth))
+            fees = tasks.create_task(exchange.fetch_fee_rates(symbol))
+        return book.result(), fees.result()
+
+    async def reconcile(self, account_id: AccountId) -> CycleReport:
+        """Compare an account with its venue now. Raises `Conflict` as above."""
+        account = self._running_groups().account(account_id)
+        return await account.settlement.reconciler.cycle("asked")
 
     def report(self) -> SyncReport:
         """How everything is, at most a quarter of a second ago; from any thread."""

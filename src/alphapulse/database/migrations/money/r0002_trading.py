@@ -58,6 +58,7 @@ def upgrade() -> None:
         op.create_index(
             "ix_orders_account_id_client_order_id", "orders", ["account_id", "client_order_id"]
         )
+        op.create_index("ix_orders_status_created_at", "orders", ["status", "created_at"])
     _create_intents()
     _create_rules()
     _create_books()
@@ -72,6 +73,7 @@ def downgrade() -> None:
         _rebuild_orders(_orders(is_new=False))
         return
     op.drop_index("ix_orders_account_id_client_order_id", "orders")
+    op.drop_index("ix_orders_status_created_at", "orders")
     for added in _added():
         op.drop_column("orders", added.name)
     op.alter_column("orders", "quantity", nullable=False)
@@ -80,7 +82,10 @@ def downgrade() -> None:
 
 def _rebuild_orders(items: tuple[SchemaItem, ...]) -> None:
     """SQLite changes no column: the table is made anew and filled from the old one."""
-    for index in ("account_id_status", "created_at_id", "account_id_client_order_id"):
+    for index in (
+        *("account_id_status", "created_at_id", "account_id_client_order_id"),
+        "status_created_at",
+    ):
         op.execute(f"DROP INDEX IF EXISTS ix_orders_{index}")
     op.rename_table("orders", "orders_before")
     create_table("orders", *items)
@@ -130,6 +135,7 @@ def _orders(*, is_new: bool) -> tuple[SchemaItem, ...]:
         UniqueConstraint("account_id", "symbol", "exchange_order_id"),
         Index(None, "account_id", "status"),
         Index(None, "account_id", "client_order_id") if is_new else None,
+        Index(None, "status", "created_at") if is_new else None,
         Index(None, "created_at", "id"),
     )
     return tuple(item for item in items if item is not None)
@@ -166,7 +172,7 @@ def _create_intents() -> None:
     )
     create_table(
         "idempotency_keys",
-        Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+        Column("user_id", Text, primary_key=True),
         Column("key", Text, primary_key=True),
         Column("request_hash", Text, nullable=False),
         Column("process", Text, nullable=False),
@@ -236,9 +242,9 @@ def _create_books() -> None:
         "asset_books",
         _account_id(primary_key=True),
         Column("subject", Text, primary_key=True),
-        Column("is_position", Flag, primary_key=True),
-        Column("opening", Money, nullable=False),
+        Column("expected", Money, nullable=False),
         Column("opened_at", Moment, nullable=False),
+        Column("counted_to", Integer, nullable=False),
         Column("adjusted", Money, nullable=False),
         Column("cycles_off", Integer, nullable=False),
         Column("off_by", Money, nullable=False),

@@ -1,0 +1,1 @@
+"""Order Execution: from a durable intent to what the venue made of it, exactly once."""
