@@ -16,6 +16,7 @@ AlphaPulseError
 │       └── OrderNotSupported    the venue has no such order
 ├── NotFound                     no such thing
 ├── Conflict                     the thing is not in the state this needs
+│   ├── VersionMismatch          somebody else changed it since it was read
 │   ├── InProgress               the same request is still under way
 │   └── DuplicateSuspected       an equal order was placed moments ago
 ├── Unauthenticated              who are you?
@@ -192,6 +193,13 @@ class Conflict(AlphaPulseError):
 
     code = "conflict"
     fix = "Read the current state and decide again."
+
+
+class VersionMismatch(Conflict):
+    """Somebody else changed it since it was read."""
+
+    code = "version_mismatch"
+    fix = "Read it again, and send your change with its present version."
 
 
 class InProgress(Conflict):

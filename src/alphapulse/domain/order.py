@@ -80,6 +80,11 @@ class OrderStatus(StrEnum):
         return self in {OrderStatus.SENDING, OrderStatus.UNKNOWN}
 
     @property
+    def came_to_nothing(self) -> bool:
+        """It ended, and never was at the venue: what it would have used is free again."""
+        return self in {OrderStatus.REJECTED, OrderStatus.NOT_PLACED, OrderStatus.WITHDRAWN}
+
+    @property
     def is_final(self) -> bool:
         return self in {
             OrderStatus.FILLED,

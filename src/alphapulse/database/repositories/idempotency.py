@@ -5,8 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
+from alphapulse.database.repositories.orders import UNSETTLED
 from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
+from alphapulse.database.tables.portfolio import orders
 from alphapulse.database.tables.trading import idempotency_keys
 from alphapulse.domain.identifiers import UserId
 
@@ -16,7 +18,7 @@ class StoredRequest:
     """One request under its key.
 
     ``process`` took it and may still be at it while ``status`` is ``None``; ``subject`` names what
-    it made (an order's `Order.key`), for when the answer itself was never written.
+    it made (an order, as ``account.key``), for when the answer itself was never written.
     """
 
     user_id: UserId
@@ -53,6 +55,9 @@ class IdempotencyKeys:
         await self._statements.upsert(idempotency_keys, [REQUEST.values(request)])
 
     async def forget_before(self, moment: datetime) -> int:
-        """Those made earlier; how many there were."""
-        old = idempotency_keys.c.created_at < moment
+        """Those made earlier, but for orders that have not ended; how many there were."""
+        c = idempotency_keys.c
+        name = orders.c.account_id + "." + orders.c.client_order_id
+        live = select(name).where(orders.c.status.in_(UNSETTLED), name.is_not(None))
+        old = (c.created_at < moment) & (c.subject.is_(None) | c.subject.not_in(live))
         return await self._statements.run(delete(idempotency_keys).where(old))

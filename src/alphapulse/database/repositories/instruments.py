@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.exchange_cache import instruments
-from alphapulse.domain.identifiers import ExchangeId
+from alphapulse.domain.identifiers import ExchangeId, Symbol
 from alphapulse.domain.instrument import Instrument
 
 INSTRUMENT = Rows(Instrument, instruments)
@@ -40,6 +40,13 @@ class Instruments:
             )
         await self._statements.upsert(instruments, [INSTRUMENT.values(i) for i in changed])
         return bool(changed or gone)
+
+    async def find(self, exchange: ExchangeId, symbol: Symbol) -> Instrument | None:
+        """One of them, as last listed."""
+        c = instruments.c
+        wanted = select(*INSTRUMENT.columns).where(c.exchange == exchange, c.symbol == symbol)
+        row = await self._statements.row(wanted)
+        return None if row is None else INSTRUMENT.read(row)
 
     async def list(self, exchange: ExchangeId) -> tuple[Instrument, ...]:
         """All of one exchange, by symbol."""

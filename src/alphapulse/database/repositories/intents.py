@@ -1,6 +1,6 @@
 """Repository Pattern Implementation: intents, durable before anything is sent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -9,14 +9,15 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Row, func, select
 
-from alphapulse.database.repositories.orders import UNSETTLED
+from alphapulse.database.repositories.orders import NOTHING_CAME, UNSETTLED
 from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.portfolio import orders
 from alphapulse.database.tables.trading import intents
+from alphapulse.domain.funds import Hold, left_of
 from alphapulse.domain.identifiers import AccountId, Asset, ClientOrderId, UserId
 from alphapulse.domain.intent import Intent
-from alphapulse.domain.money import EXACT, ZERO
+from alphapulse.domain.money import total
 from alphapulse.domain.order import OrderRequest
 from alphapulse.errors import NotFound
 
@@ -58,36 +59,70 @@ class Intents:
         )
         return tuple(map(_read, await self._statements.rows(mine)))
 
-    async def reserved(self, account_id: AccountId) -> dict[Asset, Decimal]:
-        """What orders that have not ended for certain hold back, by asset."""
+    async def holds(self, account_id: AccountId) -> tuple[Hold, ...]:
+        """What orders that have not ended for certain hold back, one for each."""
         live = (orders.c.account_id == account_id) & orders.c.status.in_(UNSETTLED)
+        o, c = orders.c, intents.c
         rows = await self._statements.rows(
-            select(intents.c.reserved_asset, intents.c.reserved)
-            .join(orders, orders.c.client_order_id == intents.c.client_order_id)
-            .where(live, intents.c.reserved_asset.is_not(None))
+            select(o.symbol, o.status, o.quantity, o.filled_quantity, c.reserved_asset, c.reserved)
+            .join(orders, _SAME)
+            .where(live, c.reserved_asset.is_not(None))
         )
-        held: dict[Asset, Decimal] = {}
-        for row in rows:
-            asset = Asset(row.reserved_asset)
-            held[asset] = EXACT.add(held.get(asset, ZERO), row.reserved)
-        return held
+        return tuple(
+            Hold(
+                row.symbol,
+                Asset(row.reserved_asset),
+                left_of(row.reserved, row.quantity, row.filled_quantity),
+                is_at_venue=row.status.is_open,
+            )
+            for row in rows
+        )
 
-    async def count_since(
+    async def paced(
         self,
         moment: datetime,
         *,
         account_id: AccountId | None = None,
         user_id: UserId | None = None,
-    ) -> int:
-        """How many were made since then, for one account or one user."""
+    ) -> tuple[int, datetime | None]:
+        """How many were made since then for one account or one user, and when the oldest was."""
         c = intents.c
-        which: ColumnElement[bool] = c.created_at >= moment
-        if account_id is not None:
-            which &= c.account_id == account_id
-        if user_id is not None:
-            which &= c.user_id == user_id
-        row = await self._statements.row(select(func.count().label("n")).where(which))
-        return 0 if row is None else int(row.n)
+        figures: list[ColumnElement[Any]] = [
+            func.count().label("n"),
+            func.min(c.created_at).label("oldest"),
+        ]
+        row = await self._statements.row(
+            select(*figures).where(c.created_at >= moment, *_of(account_id, user_id))
+        )
+        return (0, None) if row is None else (int(row.n), row.oldest)
+
+    async def value_undone(
+        self,
+        since: datetime,
+        *,
+        account_id: AccountId | None = None,
+        user_id: UserId | None = None,
+    ) -> Decimal:
+        """The value of those made since then of which nothing came: it is free to use again."""
+        came_to_nothing = orders.c.status.in_(NOTHING_CAME) & (orders.c.created_at >= since)
+        rows = await self._statements.rows(
+            select(intents.c.value)
+            .join(orders, _SAME)
+            .where(came_to_nothing, intents.c.value.is_not(None), *_of(account_id, user_id))
+        )
+        return total([row.value for row in rows])
+
+
+_SAME = (orders.c.account_id == intents.c.account_id) & (
+    orders.c.client_order_id == intents.c.client_order_id
+)
+
+
+def _of(account_id: AccountId | None, user_id: UserId | None) -> Iterator[ColumnElement[bool]]:
+    if account_id is not None:
+        yield intents.c.account_id == account_id
+    if user_id is not None:
+        yield intents.c.user_id == user_id
 
 
 def _values(intent: Intent) -> dict[str, object]:
