@@ -158,8 +158,20 @@ class AccountService:
         return account
 
     async def remove(self, viewer: Viewer, account_id: AccountId) -> None:
-        """Forget the account, its key and everything read from it."""
+        """Forget the account, its key and everything read from it.
+
+        Raises:
+            Conflict: an order that was placed here is open there, or its fate unknown; nobody
+                would look for it any more.
+        """
         await self.load(viewer, account_id)
+        async with self._database.read() as unit:
+            live = await unit.orders.unsettled(account_id)
+        if live:
+            raise Conflict(
+                f"{len(live)} orders that were placed here have not ended; cancel them first",
+                account=account_id,
+            )
         # First of all the reading ends, or it would write rows of an account that is gone.
         await self._worker.call(lambda: self._synchronization.release(account_id))
         async with self._database.begin() as unit:

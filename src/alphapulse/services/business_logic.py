@@ -1,11 +1,12 @@
 """Business Logic: every service, on the main loop, over one database and one live state."""
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from alphapulse.database.connection import open_database
+from alphapulse.database.connection import Database, open_database
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.clock import Clock
 from alphapulse.observability.health import Health
@@ -19,17 +20,26 @@ from alphapulse.security.passwords import Cost, Passwords
 from alphapulse.security.tokens import TokenIssuer, TokenVerifier
 from alphapulse.services.accounts import AccountService, Synchronization
 from alphapulse.services.database_watch import DatabaseWatch
+from alphapulse.services.idempotency import IdempotentRequests
 from alphapulse.services.key_vault import KeyVault
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.market import MarketService
+from alphapulse.services.order_amending import OrderAmender
+from alphapulse.services.order_facts import OrderFacts
+from alphapulse.services.order_placing import OrderPlacer
+from alphapulse.services.order_preview import Previewer
 from alphapulse.services.orders import OrderService
 from alphapulse.services.portfolio import PortfolioService
 from alphapulse.services.system import SyncPicture, SystemService
+from alphapulse.services.trading import TradingService
+from alphapulse.services.trading_control import TradingControl
+from alphapulse.services.trading_desk import TradingDesk
+from alphapulse.services.trading_settings import TradingSettings
 from alphapulse.services.upkeep import Upkeep
 from alphapulse.services.users import UserService
 
 
-class Synchronizer(Synchronization, Protocol):
+class Synchronizer(Synchronization, TradingDesk, Protocol):
     """The exchange worker's service, as the services see it."""
 
     def report(self) -> SyncPicture: ...
@@ -46,6 +56,8 @@ class Services:
     market: MarketService
     accounts: AccountService
     orders: OrderService
+    trading: TradingService
+    control: TradingControl
     users: UserService
     system: SystemService
 
@@ -75,6 +87,7 @@ class BusinessLogic:
         master_key: MasterKey,
         clock: Clock,
         is_simulated: bool,
+        trading: TradingSettings = TradingSettings(),  # noqa: B008 - frozen
         password_cost: Cost = Cost(),  # noqa: B008 - frozen
     ) -> None:
         self._settings = database
@@ -87,6 +100,7 @@ class BusinessLogic:
         self._master_key = master_key
         self._clock = clock
         self._is_simulated = is_simulated
+        self._trading = trading
         self._password_cost = password_cost
 
     @asynccontextmanager
@@ -107,11 +121,13 @@ class BusinessLogic:
                 clock,
             )
             await users.load()
+            portfolio = PortfolioService(live, clock)
+            trading, control = self._trading_services(database, live, portfolio)
             services = Services(
                 supervisor=supervisor,
                 clock=clock,
                 live=live,
-                portfolio=PortfolioService(live, clock),
+                portfolio=portfolio,
                 market=MarketService(live, clock),
                 accounts=AccountService(
                     database,
@@ -123,6 +139,8 @@ class BusinessLogic:
                     is_simulated=self._is_simulated,
                 ),
                 orders=OrderService(database),
+                trading=trading,
+                control=control,
                 users=users,
                 system=SystemService(
                     live,
@@ -141,4 +159,29 @@ class BusinessLogic:
             supervisor.run("database watch", watch.run)
             supervisor.run("upkeep", Upkeep(database, clock).run)
             with services.system.heartbeat.beating():
-                yield services
+                async with trading.running():
+                    yield services
+
+    def _trading_services(
+        self, database: Database, live: LiveState, portfolio: PortfolioService
+    ) -> tuple[TradingService, TradingControl]:
+        settings, clock, desk, worker = (
+            self._trading,
+            self._clock,
+            self._synchronizer,
+            self._worker,
+        )
+        requests = IdempotentRequests(database, secrets.token_hex(8))
+        facts = OrderFacts(live, desk, worker, clock, settings)
+        placer = OrderPlacer(database, facts, requests, desk, worker, self._bus, clock, settings)
+        trading = TradingService(
+            database,
+            facts,
+            placer,
+            OrderAmender(database, facts, placer, desk, worker),
+            Previewer(facts, live, portfolio),
+            requests,
+            desk,
+            worker,
+        )
+        return trading, TradingControl(database, facts, desk, worker, clock, settings)

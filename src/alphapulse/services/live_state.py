@@ -21,6 +21,7 @@ from alphapulse.domain.events import (
     CandleClosed,
     CandleUpdated,
     Event,
+    FillReceived,
     OrderChanged,
     PositionsChanged,
     SyncStatusChanged,
@@ -28,7 +29,7 @@ from alphapulse.domain.events import (
 )
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.domain.market import Candle, Ticker, Timeframe
-from alphapulse.domain.order import Order
+from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.portfolio import Holding
 from alphapulse.domain.position import Position
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
@@ -48,6 +49,7 @@ class Changes:
     """What one batch of events changed. ``is_reload``: anything may differ."""
 
     orders: list[Order] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
     is_reload: bool = False
 
 
@@ -65,6 +67,7 @@ class LiveState:
         BalancesChanged,
         PositionsChanged,
         OrderChanged,
+        FillReceived,
         AccountChanged,
         AccountRemoved,
         SyncStatusChanged,
@@ -86,6 +89,8 @@ class LiveState:
         self.holdings: dict[AccountId, tuple[Holding, ...]] = {}
         self.positions: dict[AccountId, tuple[Position, ...]] = {}
         self.open_orders: dict[AccountId, dict[str, Order]] = {}
+        self.unsettled: dict[AccountId, dict[str, Order]] = {}
+        """Ours that are neither open nor ended: on their way, unknown or quarantined."""
         self.statuses: dict[tuple[ExchangeId, AccountId | None, SyncKind], SyncStatus] = {}
 
     def listen(self, listener: Callable[[Changes], None]) -> None:
@@ -112,7 +117,8 @@ class LiveState:
             accounts = await unit.accounts.list()
             self.accounts = {account.id: account for account in accounts}
             self.statuses = {status.key: status for status in await unit.sync_status.list()}
-            self.holdings, self.positions, self.open_orders = {}, {}, {}
+            self.holdings, self.positions = {}, {}
+            self.open_orders, self.unsettled = {}, {}
             for account in accounts:
                 await self._load_account(unit, account)
         async with self._database.read_market() as market:
@@ -165,12 +171,14 @@ class LiveState:
     @_apply.register
     def _(self, event: OrderChanged) -> None:
         order = event.order
-        known = self.open_orders.setdefault(order.account_id, {})
-        if order.status.is_open:
-            known[order.key] = order
-        else:
-            known.pop(order.key, None)
+        is_open, is_over = order.status.is_open, order.status.is_final
+        _keep(self.open_orders, order, is_in=is_open)
+        _keep(self.unsettled, order, is_in=not is_open and not is_over)
         self._changes.orders.append(order)
+
+    @_apply.register
+    def _(self, event: FillReceived) -> None:
+        self._changes.fills.append(event.fill)
 
     @_apply.register
     def _(self, event: SyncStatusChanged) -> None:
@@ -210,12 +218,18 @@ class LiveState:
         self.open_orders[account.id] = {
             order.key: order for order in await unit.orders.open(account.id)
         }
+        self.unsettled[account.id] = {
+            order.key: order
+            for order in await unit.orders.unsettled(account.id)
+            if not order.status.is_open
+        }
 
     def _forget(self, account_id: AccountId) -> None:
         self.accounts.pop(account_id, None)
         self.holdings.pop(account_id, None)
         self.positions.pop(account_id, None)
         self.open_orders.pop(account_id, None)
+        self.unsettled.pop(account_id, None)
         self.statuses = {key: one for key, one in self.statuses.items() if key[1] != account_id}
 
     def _tell(self) -> None:
@@ -227,3 +241,11 @@ class LiveState:
 
 def _holding(stored: StoredBalance, exchange: ExchangeId) -> Holding:
     return Holding(stored.account_id, exchange, stored.balance, stored.occurred_at)
+
+
+def _keep(kept: dict[AccountId, dict[str, Order]], order: Order, *, is_in: bool) -> None:
+    mine = kept.setdefault(order.account_id, {})
+    if is_in:
+        mine[order.key] = order
+    else:
+        mine.pop(order.key, None)

@@ -12,7 +12,9 @@ from alphapulse.database.connection import Database, DatabaseHealth
 from alphapulse.domain.alert import Alert
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId
+from alphapulse.domain.order import Order
 from alphapulse.domain.sync import StreamState, SyncStatus
+from alphapulse.domain.trading import TradingMode
 from alphapulse.observability.health import ComponentHealth, Health, Status, worst
 from alphapulse.runtime.heartbeat import Heartbeat
 from alphapulse.runtime.mailbox import Mailbox
@@ -61,6 +63,10 @@ class SystemStatus:
     tasks: tuple[TaskHealth, ...]
     mailboxes: tuple[Mailbox, ...]
     firing: tuple[Alert, ...]
+    trading: TradingMode | None
+    """Of all accounts; ``None`` while the database does not answer."""
+    uncertain: tuple[Order, ...] | None
+    """Orders whose fate is unknown; ``None`` likewise."""
     loop_lag_s: float
     rss_bytes: int
 
@@ -109,10 +115,14 @@ class SystemService:
         picture = self._picture()
         database: DatabaseHealth | None = None
         firing: tuple[Alert, ...] = ()
+        trading: TradingMode | None = None
+        uncertain: tuple[Order, ...] | None = None
         with self._watch.noting():
             database = await self._database.ping()
             async with self._database.read() as unit:
                 firing = await unit.alerts.list_firing()
+                trading = await unit.switches.mode_of(None)
+                uncertain = await unit.orders.uncertain()
         components = self.components
         seen = {a.id for a in self._live.accounts.values() if viewer.may_see(a)}
         return SystemStatus(
@@ -125,6 +135,10 @@ class SystemService:
             tasks=tuple(picture.tasks),
             mailboxes=self._mailboxes,
             firing=tuple(alert for alert in firing if _is_seen(alert.account_id, seen)),
+            trading=trading,
+            uncertain=None
+            if uncertain is None
+            else tuple(order for order in uncertain if order.account_id in seen),
             loop_lag_s=self.heartbeat.lag_s,
             rss_bytes=_rss_bytes(),
         )

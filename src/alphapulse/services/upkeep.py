@@ -15,9 +15,13 @@ RETRY_S = 60.0
 SESSION_KEPT = timedelta(days=30)
 """After its end: so long a login can still say when and from where the one before it was."""
 
+KEY_KEPT = timedelta(hours=48)
+"""Of a request, at least; a day is promised, and that of an order that lives stays."""
+
 
 class Upkeep:
-    """Removes logins that ended long ago and codes nobody can use; cuts the write-ahead logs."""
+    """Removes logins that ended long ago, codes and request keys nobody can use; cuts the
+    write-ahead logs."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -44,4 +48,5 @@ class Upkeep:
         async with self._database.begin() as unit:
             await unit.sessions.prune(now - SESSION_KEPT)
             await unit.setup_codes.prune(now)
+            await unit.idempotency_keys.forget_before(now - KEY_KEPT)
         await self._database.checkpoint()

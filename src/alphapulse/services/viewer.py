@@ -21,6 +21,15 @@ class Viewer(NamedTuple):
         return self.owner_id is None or account.owner_id == self.owner_id
 
 
+class Caller(NamedTuple):
+    """Who asks for something to be done; ``owner_id`` is ``None`` for a command on this machine,
+    which is no user of the database."""
+
+    user_id: UserId
+    owner_id: UserId | None
+    viewer: Viewer
+
+
 NOBODY = Viewer(Asset("USD"), UserId(""))
 """For what is the same for all, such as prices."""
 
