@@ -11,7 +11,7 @@ from alphapulse.api.credentials import identify
 from alphapulse.api.dependencies import RunningNow
 from alphapulse.security.scopes import Scope, require
 from alphapulse.security.tokens import Access
-from alphapulse.services.viewer import Viewer
+from alphapulse.services.viewer import Caller, Viewer
 
 _READING = {"GET", "HEAD"}
 
@@ -57,10 +57,20 @@ async def see(caller: Annotated[Access, Security(authorize)], running: RunningNo
     return await running.services.users.viewer(caller.user_id)
 
 
+async def call(caller: Annotated[Access, Security(authorize)], running: RunningNow) -> Caller:
+    """Let pass as `authorize` does, for a route that does something in the caller's name."""
+    users = running.services.users
+    viewer = await users.viewer(caller.user_id)
+    return Caller(caller.user_id, users.owner_id(caller.user_id), viewer)
+
+
 PortfolioViewer = Annotated[Viewer, Security(see, scopes=[Scope.PORTFOLIO_READ])]
 ExchangeViewer = Annotated[Viewer, Security(see, scopes=[Scope.EXCHANGE_READ])]
 ExchangeKeeper = Annotated[Viewer, Security(see, scopes=[Scope.EXCHANGE_WRITE])]
 SystemViewer = Annotated[Viewer, Security(see, scopes=[Scope.SYSTEM_READ])]
+ExchangeCaller = Annotated[Caller, Security(call, scopes=[Scope.EXCHANGE_READ])]
+LimitKeeper = Annotated[Caller, Security(call, scopes=[Scope.EXCHANGE_WRITE])]
+Trader = Annotated[Caller, Security(call, scopes=[Scope.TRADE_WRITE])]
 ExchangeWriter = Annotated[Access, Security(authorize, scopes=[Scope.EXCHANGE_WRITE])]
 MarketReader = Annotated[Access, Security(authorize, scopes=[Scope.MARKET_READ])]
 ProfileReader = Annotated[Access, Security(authorize, scopes=[Scope.PROFILE_READ])]

@@ -42,6 +42,7 @@ what to do. **Live data** comes over the [WebSocket](/docs/stream).
 TAGS = [
     {"name": "portfolio", "description": "What everything is worth, and where it lies."},
     {"name": "exchange", "description": "Accounts, balances and orders at the exchanges."},
+    {"name": "trading", "description": "The kill switch, the limits, and reconciliation."},
     {"name": "market", "description": "Prices."},
     {"name": "user", "description": "Set-up, login and the caller's own profile."},
     {"name": "system", "description": "How every part is."},

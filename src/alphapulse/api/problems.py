@@ -5,12 +5,14 @@ RFC 9457. The documentation, the OpenAPI document and the tests are made from th
 
 import inspect
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
 
 from alphapulse import errors
 from alphapulse.domain.account import KeyCheck
+from alphapulse.domain.money import plain
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -22,10 +24,12 @@ BUSY_RETRY_S = 1.0
 STATUS: dict[type[errors.AlphaPulseError], int] = {
     errors.AlphaPulseError: 500,
     errors.InvalidInput: 422,
+    errors.MissingIdempotencyKey: 400,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.TradingHalted: 423,
     errors.TooManyRequests: 429,
     errors.ConfigurationInvalid: 422,
     errors.NotReady: 503,
@@ -39,6 +43,7 @@ STATUS: dict[type[errors.AlphaPulseError], int] = {
     errors.ClockSkewed: 503,
     errors.InsufficientFunds: 422,
     errors.InstrumentUnavailable: 422,
+    errors.OrderNotSent: 503,
     errors.OrderOutcomeUnknown: 503,
     errors.StreamLost: 503,
 }
@@ -138,6 +143,14 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     venue_message: str | None = None
 
 
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """The check that refused it: what is allowed, and what it was."""
+
+    check: str
+    limit: str | None = None
+    value: str | None = None
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """The body of every answer that is not a success."""
 
@@ -152,6 +165,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[FieldError, ...] = ()
     retry_after_s: int | None = None
     cause: Cause | None = None
+    limit: Limit | None = None
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)
@@ -176,6 +190,7 @@ def problem(
     errors: tuple[FieldError, ...] = (),
     retry_after_s: float | None = None,
     cause: Cause | None = None,
+    limit: Limit | None = None,
 ) -> Problem:
     """Fill in a problem of ``kind``; waiting times are rounded up to whole seconds."""
     return Problem(
@@ -190,6 +205,7 @@ def problem(
         errors=errors,
         retry_after_s=None if retry_after_s is None else max(1, -int(-retry_after_s // 1)),
         cause=cause,
+        limit=limit,
     )
 
 
@@ -203,6 +219,7 @@ def problem_of(error: errors.AlphaPulseError, *, path: str, request_id: str) -> 
         errors=_field_errors(error),
         retry_after_s=_retry_after_s(error),
         cause=_cause(error) if isinstance(error, errors.ExchangeError) else None,
+        limit=_limit(error),
     )
 
 
@@ -230,6 +247,20 @@ def _field_errors(error: errors.AlphaPulseError) -> tuple[FieldError, ...]:
     return (
         FieldError(pointer=f"/{field}", location="body", code=error.code, detail=error.message),
     )
+
+
+def _limit(error: errors.AlphaPulseError) -> Limit | None:
+    check = error.facts.get("check")
+    if not isinstance(check, str):
+        return None
+    limit, value = error.facts.get("limit"), error.facts.get("value")
+    return Limit(check=check, limit=_plainly(limit), value=_plainly(value))
+
+
+def _plainly(value: object) -> str | None:
+    if value is None:
+        return None
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def _cause(error: errors.ExchangeError) -> Cause | None:

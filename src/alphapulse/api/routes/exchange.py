@@ -1,4 +1,4 @@
-"""REST API Endpoints: accounts, balances and orders at the exchanges."""
+"""REST API Endpoints: accounts and balances at the exchanges."""
 
 from typing import Annotated
 
@@ -15,15 +15,12 @@ from alphapulse.api.schemas.exchange import (
     BalanceQuery,
     KeyCheckBody,
     NewAccount,
-    OrderPage,
-    OrdersQuery,
     PermissionsView,
     StepView,
     SyncedAccounts,
     SyncRequest,
 )
 from alphapulse.api.views import exchange as views
-from alphapulse.api.views import orders
 from alphapulse.api.views.meta import plain_meta
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import AccountId, exchange_id
@@ -81,29 +78,6 @@ async def get_balance(
             raise RefreshTimedOut(f"not read within {query.wait_s:g} s: {labels}")
     snapshot = services.portfolio.snapshot(viewer, only)
     return views.balances_of(snapshot, services.portfolio, query, request_id)
-
-
-@router.get(
-    "/orders",
-    operation_id="list_exchange_orders",
-    responses=problem_responses(NotFound),
-)
-async def get_orders(
-    query: Annotated[OrdersQuery, Query()],
-    viewer: ExchangeViewer,
-    services: AllServices,
-    request_id: RequestId,
-) -> OrderPage:
-    """Orders of every account, newest first; those that others placed with the same key as well."""
-    only = [AccountId(account) for account in query.account]
-    page = await services.orders.page(
-        services.portfolio.accounts(viewer, only),
-        orders.filter_of(query),
-        with_fills="fills" in query.include,
-        cursor=query.cursor,
-        limit=query.limit,
-    )
-    return orders.page_of(page, services.clock.now(), request_id)
 
 
 @router.get("/accounts", operation_id="list_exchange_accounts", responses=problem_responses())
@@ -211,12 +185,15 @@ async def post_account_resume(
     "/accounts/{account_id}",
     operation_id="delete_exchange_account",
     status_code=204,
-    responses=problem_responses(NotFound, WorkerStopped),
+    responses=problem_responses(NotFound, Conflict, WorkerStopped),
 )
 async def delete_account(
     account_id: AccountPath, viewer: ExchangeKeeper, services: AllServices
 ) -> None:
-    """Forget the account, its key and everything that was read from it."""
+    """Forget the account, its key and everything that was read from it.
+
+    Refused while an order that was placed here has not ended there.
+    """
     await services.accounts.remove(viewer, account_id)
 
 

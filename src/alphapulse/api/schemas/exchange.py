@@ -1,6 +1,5 @@
 """Bodies of the exchange routes: balances, orders and accounts."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
@@ -11,7 +10,6 @@ from alphapulse.api.schemas.base import (
     Dec,
     Input,
     Limit,
-    Meta,
     Page,
     PriceView,
     Timestamp,
@@ -19,14 +17,6 @@ from alphapulse.api.schemas.base import (
 )
 from alphapulse.domain.account import KeyStep, Permissions
 from alphapulse.domain.balance import Wallet
-from alphapulse.domain.order import (
-    Fill,
-    OrderOrigin,
-    OrderStatus,
-    OrderType,
-    Side,
-    TimeInForce,
-)
 
 AccountStatus = Literal["ok", "stale", "error", "disabled"]
 
@@ -109,112 +99,6 @@ class BalanceBody(Body):
 
     accounts: list[AccountBalances]
     total_value: Dec | None = Field(description="Null when nothing that is held has a price.")
-
-
-class OrdersQuery(Input):
-    """Which orders, newest first."""
-
-    account: list[str] = Field(default=[], max_length=100)
-    exchange: str | None = None
-    symbol: str | None = None
-    side: Side | None = None
-    type: OrderType | None = None
-    status: Literal["open", "closed", "filled", "canceled", "rejected", "unknown", "all"] = "all"
-    origin: OrderOrigin | None = None
-    from_: datetime | None = Field(default=None, alias="from")
-    to: datetime | None = None
-    id: str | None = None
-    client_order_id: str | None = None
-    include: tuple[Literal["fills", "events"], ...] = ()
-    cursor: Cursor = None
-    limit: Limit = 100
-
-
-class FillView(View):
-    """One execution of an order. ``fee`` is negative when earned."""
-
-    trade_id: str
-    price: Dec
-    quantity: Dec
-    fee: Dec | None
-    fee_asset: str | None
-    is_maker: bool | None
-    at: Timestamp
-
-    @classmethod
-    def of(cls, fill: Fill) -> "FillView":
-        return cls(
-            trade_id=fill.trade_id,
-            price=fill.price,
-            quantity=fill.quantity,
-            fee=fill.fee,
-            fee_asset=fill.fee_asset,
-            is_maker=fill.is_maker,
-            at=fill.occurred_at,
-        )
-
-
-class OrderView(View):
-    """One order as the exchange last described it. Quantities in base units or contracts.
-
-    `exchange_order_id` is null until the venue named one; `quantity` while a market order by quote
-    quantity is not executed yet.
-    """
-
-    id: str
-    client_order_id: str | None
-    exchange_order_id: str | None
-    account_id: str
-    exchange: str
-    symbol: str
-    side: Side
-    type: OrderType
-    time_in_force: TimeInForce | None
-    post_only: bool
-    reduce_only: bool
-    limit_price: Dec | None
-    stop_price: Dec | None
-    quantity: Dec | None
-    quote_quantity: Dec | None = None
-    filled_quantity: Dec
-    remaining_quantity: Dec | None
-    average_price: Dec | None
-    notional: Dec | None = Field(description="Filled quantity times average price, quote currency.")
-    fee: list[dict[str, str]] | None = None
-    status: OrderStatus
-    status_reason: str | None = None
-    origin: OrderOrigin
-    created_at: Timestamp
-    sent_at: Timestamp | None = None
-    acknowledged_at: Timestamp | None = None
-    updated_at: Timestamp
-    closed_at: Timestamp | None
-    latency_ms: dict[str, int] | None = None
-    uncertain_since: Timestamp | None = None
-    fills: list[FillView] | None = None
-    events: list[dict[str, str]] | None = None
-
-
-class Coverage(View):
-    """How far back the fills of one account are known."""
-
-    account: str
-    symbol: str | None
-    from_: Timestamp | None = Field(serialization_alias="from")
-    to: Timestamp | None
-    complete: bool
-
-
-class OrderMeta(Meta):
-    """With how far back the executions of each account are known."""
-
-    coverage: tuple[Coverage, ...] = ()
-
-
-class OrderPage(Page[OrderView]):
-    """Orders, newest first."""
-
-    meta: OrderMeta
 
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]

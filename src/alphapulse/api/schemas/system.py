@@ -6,6 +6,7 @@ from pydantic import Field
 
 from alphapulse.api.schemas.base import Body, Dec, Timestamp, View
 from alphapulse.api.schemas.exchange import ErrorView
+from alphapulse.domain.trading import TradingMode
 
 StatusWord = Literal["ok", "degraded", "down"]
 
@@ -114,7 +115,10 @@ class SystemStatusBody(Body):
     started_at: Timestamp
     uptime_s: int
     mode: Literal["live", "paper", "demo"]
-    trading: Literal["active", "halted", "reduce_only"] | None = None
+    trading: TradingMode | None
+    unknown_orders: list[str] | None = Field(
+        description="Ids of orders whose fate is unknown; should be empty within a minute."
+    )
     clock: Clock
     database: DatabaseView | None
     exchanges: list[ExchangeView]

@@ -23,9 +23,10 @@ from alphapulse.api.views.meta import plain_meta
 from alphapulse.database.connection import DatabaseHealth
 from alphapulse.domain.sync import SyncStatus
 from alphapulse.observability.health import ComponentHealth
+from alphapulse.services.orders import id_of
 from alphapulse.services.system import ExchangePart, SystemService, SystemStatus
 
-LATER = ("commit", "trading", "config_warnings", "alerts.rules", "alerts.undelivered")
+LATER = ("commit", "config_warnings", "alerts.rules", "alerts.undelivered")
 
 _HUNDRED = Decimal(100)
 
@@ -41,6 +42,10 @@ def status_of(
         started_at=service.started_at,
         uptime_s=int(service.uptime_s),
         mode="demo" if service.is_simulated else "live",
+        trading=status.trading,
+        unknown_orders=None
+        if status.uncertain is None
+        else [id_of(order) for order in status.uncertain],
         clock=Clock(local=status.at, offset_ms=_clock_offsets(status.parts)),
         database=None if status.database is None else _database(status.database),
         exchanges=[_exchange(one, status.parts, status.at) for one in status.statuses],

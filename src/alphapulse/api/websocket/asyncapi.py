@@ -7,8 +7,9 @@ import msgspec
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from alphapulse.api.schemas.exchange import AccountView, OrderView
+from alphapulse.api.schemas.exchange import AccountView
 from alphapulse.api.schemas.market import CandleRow, PriceLine
+from alphapulse.api.schemas.orders import OrderView, TradeView
 from alphapulse.api.schemas.portfolio import DerivativeView, PortfolioRow, PositionView
 from alphapulse.api.websocket import messages
 from alphapulse.api.websocket.channels import SCOPES, ChannelKind
@@ -35,7 +36,17 @@ _CHANNELS: dict[ChannelKind, tuple[str, str, tuple[type[BaseModel], ...]]] = {
         "Every asset in every wallet, every open contract.",
         (PositionView, DerivativeView),
     ),
-    ChannelKind.ORDERS: ("orders", "Open orders, and every change of any.", (OrderView,)),
+    ChannelKind.ORDERS: (
+        "orders",
+        "Orders that have not ended, and every change of any; none is left out.",
+        (OrderView,),
+    ),
+    ChannelKind.FILLS: (
+        "fills",
+        "Every new execution, as it is read. The snapshot is empty: GET /api/exchange/trades"
+        " lists the earlier ones.",
+        (TradeView,),
+    ),
     ChannelKind.ACCOUNTS: ("accounts", "Every account and how fresh it is.", (AccountView,)),
 }
 

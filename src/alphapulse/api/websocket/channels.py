@@ -15,6 +15,7 @@ class ChannelKind(StrEnum):
     PORTFOLIO = "portfolio"
     POSITIONS = "positions"
     ORDERS = "orders"
+    FILLS = "fills"
     ACCOUNTS = "accounts"
 
 
@@ -25,6 +26,7 @@ SCOPES = {
     ChannelKind.PORTFOLIO: "portfolio:read",
     ChannelKind.POSITIONS: "portfolio:read",
     ChannelKind.ORDERS: "exchange:read",
+    ChannelKind.FILLS: "exchange:read",
     ChannelKind.ACCOUNTS: "exchange:read",
 }
 
@@ -32,8 +34,12 @@ _PER_USER = {
     ChannelKind.PORTFOLIO,
     ChannelKind.POSITIONS,
     ChannelKind.ORDERS,
+    ChannelKind.FILLS,
     ChannelKind.ACCOUNTS,
 }
+
+NEVER_DROPPED = {ChannelKind.ORDERS, ChannelKind.FILLS}
+"""Every change of these is sent, at once and in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Hub: hands what changed to everyone who listens, and waits for nobody.
 
-What shows only the latest goes out at the pace each client asked for; orders go out at once and
-none is left out. A client that does not keep up is told to subscribe again when it has caught up,
-and is disconnected when it does not.
+What shows only the latest goes out at the pace each client asked for; orders and fills go out at
+once and none is left out. A client that does not keep up is told to subscribe again when it has
+caught up, and is disconnected when it does not.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from alphapulse.api.schemas.base import stamp
 from alphapulse.api.websocket import messages
-from alphapulse.api.websocket.channels import Channel, ChannelKind, channel
+from alphapulse.api.websocket.channels import NEVER_DROPPED, Channel, ChannelKind, channel
 from alphapulse.api.websocket.frames import text_frame
 from alphapulse.api.websocket.topics import Client, Row, Topic
 from alphapulse.domain.clock import Clock
@@ -37,8 +37,8 @@ class Rows(Protocol):
         """Every row there is now."""
         ...
 
-    def orders(self, changes: Changes, viewer: Viewer) -> list[bytes]:
-        """The orders that changed and that ``viewer`` may see, in the order they changed."""
+    def changed(self, kind: ChannelKind, changes: Changes, viewer: Viewer) -> list[bytes]:
+        """The orders or fills among ``changes`` that ``viewer`` may see, in their order."""
         ...
 
 
@@ -61,7 +61,7 @@ class Hub:
         self._clients: set[Client] = set()
         self._lagging: set[Client] = set()
         self._paces = {hz: Pace(hz) for hz in PACES_HZ}
-        self._orders: dict[tuple[str, Viewer], Topic] = {}
+        self._never_dropped: dict[tuple[str, Viewer], Topic] = {}
         self._changed = asyncio.Event()
         self.dropped = 0
         """How often a client was too slow for a channel, since the start."""
@@ -112,10 +112,10 @@ class Hub:
     def on_changes(self, changes: Changes) -> None:
         """Take what the live state just learned."""
         ts = stamp(self._clock.now())
-        for topic in _alive(self._orders):
+        for topic in _alive(self._never_dropped):
             if changes.is_reload:
                 self._lagging.update(topic.dismiss("reloaded"))
-            elif rows := self._rows.orders(changes, topic.viewer):
+            elif rows := self._rows.changed(topic.channel.kind, changes, topic.viewer):
                 self._note_slow(topic.send(rows, ts))
         for pace in self._paces.values():
             pace.is_dirty = bool(pace.topics)
@@ -170,8 +170,8 @@ class Hub:
             self._note_slow([client])
 
     def _topics(self, wanted: Channel, max_hz: float) -> dict[tuple[str, Viewer], Topic]:
-        if wanted.kind is ChannelKind.ORDERS:
-            return self._orders
+        if wanted.kind in NEVER_DROPPED:
+            return self._never_dropped
         hz = next((hz for hz in PACES_HZ if hz <= max_hz), PACES_HZ[-1])
         return self._paces[hz].topics
 

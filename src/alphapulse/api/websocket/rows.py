@@ -11,16 +11,18 @@ from alphapulse.api.schemas.portfolio import PortfolioRow
 from alphapulse.api.views import positions
 from alphapulse.api.views.exchange import account_view
 from alphapulse.api.views.market import price_id, price_line
-from alphapulse.api.views.orders import order_id, order_view
+from alphapulse.api.views.orders import order_view, trade_view
 from alphapulse.api.views.portfolio import summary_of
 from alphapulse.api.views.positions import Line
 from alphapulse.api.websocket.channels import Channel, ChannelKind
 from alphapulse.api.websocket.topics import Row
+from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.market import Candle, Ticker
-from alphapulse.domain.order import Order
+from alphapulse.domain.order import Fill, Order
 from alphapulse.errors import NotReady
 from alphapulse.services.business_logic import Services
 from alphapulse.services.live_state import Changes
+from alphapulse.services.orders import id_of
 from alphapulse.services.portfolio import Snapshot
 from alphapulse.services.viewer import Viewer
 
@@ -38,22 +40,21 @@ class LiveRows:
         except NotReady:
             return
 
-    def orders(self, changes: Changes, viewer: Viewer) -> list[bytes]:
-        """The orders that changed, in the order they changed."""
-        seen = self._services.live.accounts
-        return [
-            _encode(order_view(order))
-            for order in changes.orders
-            if order.account_id in seen and viewer.may_see(seen[order.account_id])
-        ]
+    def changed(self, kind: ChannelKind, changes: Changes, viewer: Viewer) -> list[bytes]:
+        """The orders that changed, or the new fills, as they came."""
+
+        def is_seen(one: Order | Fill) -> bool:
+            account = self._services.live.accounts.get(one.account_id)
+            return account is not None and viewer.may_see(account)
+
+        if kind is ChannelKind.FILLS:
+            return [_encode(trade_view(fill)) for fill in changes.fills if is_seen(fill)]
+        return [_encode(order_view(order)) for order in changes.orders if is_seen(order)]
 
     def _rows(self, channel: Channel, viewer: Viewer) -> Iterable[Row]:
         match channel.kind:
-            case ChannelKind.TICKERS:
-                return self._tickers(self._services.live.markets())
-            case ChannelKind.TICKER:
-                assert channel.symbol is not None
-                return self._tickers(self._services.live.tickers.get(channel.symbol, {}).values())
+            case ChannelKind.TICKERS | ChannelKind.TICKER:
+                return self._tickers(channel.symbol)
             case ChannelKind.CANDLES:
                 return self._candles(channel)
             case ChannelKind.PORTFOLIO:
@@ -61,12 +62,15 @@ class LiveRows:
             case ChannelKind.POSITIONS:
                 return self._positions(viewer)
             case ChannelKind.ORDERS:
-                return self._open_orders(viewer)
+                return self._live_orders(viewer)
+            case ChannelKind.FILLS:
+                return ()  # they only ever come
             case ChannelKind.ACCOUNTS:
                 return self._accounts(viewer)
 
-    def _tickers(self, tickers: Iterable[Ticker]) -> Iterator[Row]:
-        now = self._services.clock.now()
+    def _tickers(self, symbol: Symbol | None) -> Iterator[Row]:
+        live, now = self._services.live, self._services.clock.now()
+        tickers = live.markets() if symbol is None else live.tickers.get(symbol, {}).values()
         for ticker in tickers:
             yield Row(
                 price_id(ticker),
@@ -105,11 +109,13 @@ class LiveRows:
                 partial(_encode_line, line, snapshot),
             )
 
-    def _open_orders(self, viewer: Viewer) -> Iterator[Row]:
-        services = self._services
-        for account in services.portfolio.accounts(viewer):
-            for order in services.live.open_orders.get(account.id, {}).values():
-                yield Row(order_id(order), order, partial(_encode_order, order))
+    def _live_orders(self, viewer: Viewer) -> Iterator[Row]:
+        """All that have not ended."""
+        live = self._services.live
+        for account in self._services.portfolio.accounts(viewer):
+            for orders in (live.open_orders, live.unsettled):
+                for order in orders.get(account.id, {}).values():
+                    yield Row(id_of(order), order, partial(_encode_order, order))
 
     def _accounts(self, viewer: Viewer) -> Iterator[Row]:
         service = self._services.portfolio
