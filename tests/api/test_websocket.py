@@ -371,9 +371,9 @@ async def test_a_slow_client_is_told_to_subscribe_again_and_holds_up_nobody(
         monkeypatch.setattr(
             type(stuck.writer), "is_drained", property(lambda w: w is not stuck.writer)
         )
-        write = frames.FrameProtocol.write_frame
+        write = frames.DirectFrames.write_frame
         monkeypatch.setattr(
-            frames.FrameProtocol,
+            frames.DirectFrames,
             "write_frame",
             lambda writer, frame: writer is not stuck.writer and write(writer, frame),
         )
@@ -398,7 +398,7 @@ async def test_a_client_that_reads_nothing_is_bounded_and_cut_off(
     async with connected(api) as socket:
         await socket.subscribe("tickers")
         (client,) = api.hub._clients
-        assert isinstance(client.writer, frames.FrameProtocol)
+        assert isinstance(client.writer, frames.DirectFrames)
         connection = socket.raw._response.connection
         assert connection is not None
         assert isinstance(connection.transport, asyncio.Transport)

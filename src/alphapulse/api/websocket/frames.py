@@ -57,14 +57,35 @@ class FrameProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         extensions: dict[str, Any] = self.scope["extensions"]
-        extensions[EXTENSION] = self
+        extensions[EXTENSION] = DirectFrames(self)
         await super().run_asgi()
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye to both sides; the client has a while to answer."""
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+
+
+class DirectFrames:
+    """Writes to the socket itself. Small, because each frame goes through a thousand of these:
+    uvicorn's protocol has so many attributes that to look into each doubles the way to the socket.
+    """
+
+    __slots__ = ("_is_closing", "_protocol", "transport")
+
+    def __init__(self, protocol: FrameProtocol) -> None:
+        self.transport = protocol.transport
+        self._protocol = protocol
+        self._is_closing = False
 
     def write_frame(self, frame: bytes) -> bool:
         transport = self.transport
         if transport.get_write_buffer_size() > HIGH_WATER_BYTES:
             return False
-        if not self.close_sent and not transport.is_closing():
+        if not self._is_closing and not transport.is_closing():
             transport.write(frame)
         return True
 
@@ -73,16 +94,13 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         return self.transport.get_write_buffer_size() < HIGH_WATER_BYTES // 4
 
     def disconnect(self, code: int, reason: str) -> None:
-        if self.close_sent or self.transport.is_closing():
+        if self._is_closing or self.transport.is_closing():
             return
-        if not self.is_drained:
+        if self.is_drained:
+            self._is_closing = True
+            self._protocol.close(code, reason)
+        else:
             self.transport.abort()
-            return
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.conn.send_close(code, reason)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
 
 
 class AsgiFrames:
@@ -130,10 +148,10 @@ class AsgiFrames:
         self._wake.set()
 
 
-def writer_of(scope: Scope) -> FrameProtocol | None:
+def writer_of(scope: Scope) -> DirectFrames | None:
     """The connection itself, when the server is ours."""
     writer = scope.get("extensions", {}).get(EXTENSION)
-    return writer if isinstance(writer, FrameProtocol) else None
+    return writer if isinstance(writer, DirectFrames) else None
 
 
 def _payload(frame: bytes) -> bytes:
