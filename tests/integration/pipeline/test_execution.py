@@ -273,7 +273,6 @@ async def test_a_cancel_without_an_answer_is_asked_again_until_the_order_has_end
     pending = await trading.sync.synchronizer.cancel_order(ACCOUNT, order.key)
     assert pending.status is S.CANCEL_PENDING
     trading.venue.cancel_answer = None
-    await trading.sync.synchronizer.reconcile(ACCOUNT)
     await trading.becomes(S.CANCELED)
 
 

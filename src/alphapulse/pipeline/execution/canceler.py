@@ -89,22 +89,25 @@ class OrderCanceler:
             logger.bind(order=key, error=str(error)).info("the fate of an amendment is unknown")
         return await self._read(order)
 
-    async def resume(self) -> None:
-        """Finish what an earlier cancel left undone."""
-        context = self._context
+    async def resume(self) -> int:
+        """Finish what an earlier cancel left undone; how many are not done yet."""
+        context, left = self._context, 0
         async with context.database.read() as tx:
             unsettled = await tx.orders.unsettled(context.account_id)
         for order in unsettled:
             if order.status is _S.CANCEL_PENDING:
-                try:
-                    await self._resume(order)
-                except ExchangeError as error:
-                    logger.bind(order=order.key, error=str(error)).info("a cancel is not done yet")
+                left += not (await self._resumed(order)).status.is_final
+        return left
 
-    async def _resume(self, order: Order) -> None:
+    async def _resumed(self, order: Order) -> Order:
         found = await self._read(order)
-        if found.status is _S.CANCEL_PENDING:
-            await self.finish(found)
+        if found.status is not _S.CANCEL_PENDING:
+            return found
+        try:
+            return await self.finish(found)
+        except OrderRejected as refusal:
+            logger.bind(order=order.key, reason=str(refusal)).warning("the exchange cancels it not")
+            return found
 
     async def _marked(self, key: str) -> Order:
         context, now = self._context, self._context.clock.now()

@@ -21,7 +21,7 @@ class OrderDesk:
     the account is reconciled first.
 
     Args:
-        on_sent: told of each order after its send, whatever came of it.
+        on_sent: told of each order after something was sent for it, whatever came of it.
     """
 
     def __init__(self, context: ExecutionContext, *, on_sent: Callable[[Order], None]) -> None:
@@ -72,7 +72,9 @@ class OrderDesk:
 
     async def cancel(self, key: str) -> Order:
         """As `OrderCanceler.cancel`."""
-        return await self._canceler.cancel(key)
+        order = await self._canceler.cancel(key)
+        self._on_sent(order)
+        return order
 
     async def cancel_all(self, symbol: Symbol | None) -> tuple[Order, ...]:
         """Cancel every order of ours or others that is open; each as it then is."""
@@ -86,9 +88,8 @@ class OrderDesk:
         return await self._canceler.amend(key, quantity=quantity, limit_price=limit_price)
 
     async def settle(self) -> int:
-        """Finish what is undone and look for what is in doubt; how many orders stay unknown."""
-        await self._canceler.resume()
-        left = await self.resolver.resolve()
+        """Finish what is undone and look for what is in doubt; how many orders stay so."""
+        left = await self._canceler.resume() + await self.resolver.resolve()
         if self._held:
             self._held &= await self._doubted()
         return left

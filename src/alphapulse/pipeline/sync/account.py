@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import Asset
-from alphapulse.domain.order import Fill, Order
+from alphapulse.domain.order import Fill, Order, OrderStatus
 from alphapulse.domain.sync import StreamState, SyncKind, SyncState
 from alphapulse.errors import AlphaPulseError, AuthenticationFailed, DatabaseError
 from alphapulse.exchanges.port import Exchange, PrivateUpdate, TradingExchange
@@ -245,7 +245,7 @@ class AccountSync:
             reading.job.trigger()
 
     def _on_sent(self, order: Order) -> None:
-        if order.status.is_uncertain:
+        if order.status.is_uncertain or order.status is OrderStatus.CANCEL_PENDING:
             self.settlement.look()
         self._fills.expect([order.symbol])
         self._trigger(SyncKind.FILLS)
