@@ -309,8 +309,8 @@ class Guarded:
         return super().client(around.settings.address(around.exchange, url))  # type: ignore[misc]
 
 
-# What CCXT's parsers raise over a body they did not expect.
-BREAKS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+# What CCXT's parsers raise over a body they did not expect, and aiohttp over a closed session.
+BREAKS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError)
 
 _classes: dict[tuple[str, bool, type | None], Callable[[dict[str, Any]], Any]] = {}
 

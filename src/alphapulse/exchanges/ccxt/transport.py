@@ -108,7 +108,7 @@ class Transport:
             raise NoAnswer("no answer in time", was_sent=True) from None
         except aiohttp.ClientPayloadError:
             raise NoAnswer("the answer was cut off", was_sent=True) from None
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, OSError):
             raise NoAnswer("the connection broke", was_sent=True) from None
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:

@@ -35,7 +35,7 @@ class Reader(Protocol):
 
     def now(self) -> datetime: ...
 
-    def spelled(self, client_order_id: ClientOrderId) -> str: ...
+    def ours(self, name: str) -> ClientOrderId: ...
 
     def orders_of(self, raw: Sequence[Any]) -> list[Order]: ...
 
@@ -55,14 +55,15 @@ class GenericDesk:
         raise OrderNotSupported("spot has no leverage", field="leverage")
 
     async def place(self, client: Any, request: OrderRequest, name: ClientOrderId) -> Order:
-        spelled = self._exchange.spelled(name)
+        # Before CCXT asks for anything: then it is proved that nothing left.
+        require_listed(client, request.symbol)
         raw = await client.create_order(
             request.symbol,
             request.type.value,
             request.side.value,
             request.quantity,
             request.limit_price,
-            _params(request, spelled),
+            _params(request, name),
         )
         exchange_order_id = ExchangeOrderId(parse.text(raw, "id"))
         echo = raw.get("clientOrderId")
@@ -74,7 +75,7 @@ class GenericDesk:
         return acknowledged(
             request,
             self._exchange.id,
-            name if echo == spelled else ClientOrderId(str(echo)),
+            self._exchange.ours(str(echo)),
             exchange_order_id,
             self._exchange.now(),
         )
@@ -140,11 +141,11 @@ _ENDED = {
 }
 
 
-def _params(request: OrderRequest, spelled: str) -> dict[str, Any]:
+def _params(request: OrderRequest, name: ClientOrderId) -> dict[str, Any]:
     # Until canceled is what every exchange understands where nothing is said.
     is_brief = request.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
     return given(
-        clientOrderId=spelled,
+        clientOrderId=name,
         timeInForce=str(request.time_in_force).upper() if is_brief else None,
         postOnly=True if request.post_only else None,
     )

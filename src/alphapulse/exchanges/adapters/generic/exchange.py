@@ -110,7 +110,7 @@ class GenericExchange(CcxtTrader):
     ) -> Order:
         if exchange_order_id is None and client_order_id is None:
             raise InvalidInput("an order is asked for by one of its ids", field="order_id")
-        params = {} if client_order_id is None else {"clientOrderId": self.spelled(client_order_id)}
+        params = {} if client_order_id is None else {"clientOrderId": client_order_id}
         raw = await self._session.call(
             self.market_type_of(symbol),
             lambda client: client.fetch_order(exchange_order_id, symbol, params),
@@ -124,20 +124,21 @@ class GenericExchange(CcxtTrader):
         return order
 
     def orders_of(self, raw: Sequence[Any]) -> list[Order]:
-        return [replace(one, client_order_id=self._ours(one)) for one in super().orders_of(raw)]
+        return [
+            one
+            if one.client_order_id is None
+            else replace(one, client_order_id=self.ours(one.client_order_id))
+            for one in super().orders_of(raw)
+        ]
 
     def now(self) -> datetime:
         """Our time."""
         return self._session.now()
 
-    def spelled(self, client_order_id: ClientOrderId) -> str:
-        """A name of ours in this exchange's form."""
-        return self._form.format(client_order_id)
-
-    def _ours(self, order: Order) -> ClientOrderId | None:
-        prefix = self._form.removesuffix("{}")
-        name = order.client_order_id
-        return None if name is None else ClientOrderId(name.removeprefix(prefix))
+    def ours(self, name: str) -> ClientOrderId:
+        """A name as this exchange shows it, as we gave it; CCXT puts it into the exchange's form
+        by itself."""
+        return ClientOrderId(name.removeprefix(self._form.removesuffix("{}")))
 
     async def fetch_fills(self, cursor: FillCursor) -> FillPage:
         since = _since(cursor)
