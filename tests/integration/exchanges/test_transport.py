@@ -227,3 +227,32 @@ async def test_closing_twice_leaves_nothing(transport: Transport) -> None:
 
     await transport.close()
     await transport.close()
+
+
+async def test_an_order_on_a_connection_that_is_reset_is_sent_once(transport: Transport) -> None:
+    heads: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The first is answered and the connection kept; what comes next on it is cut off.
+        for is_answered in (True, False):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            if is_answered:
+                await reader.readexactly(4)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                await writer.drain()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/order"
+    order = Request("POST", url, {}, "a=1&")
+    try:
+        assert (await transport.send(order)).status == 200
+        with pytest.raises(NoAnswer) as silence:
+            await transport.send(order)
+    finally:
+        server.close()
+        await server.wait_closed()
+
+    assert silence.value.was_sent
+    assert len(heads) == 2
+    assert all(head.startswith(b"POST /order") for head in heads)
