@@ -127,13 +127,22 @@ async def test_a_caller_that_goes_away_does_not_stop_the_send(trading: Trading) 
     assert trading.venue.placed == []
 
 
-@pytest.mark.parametrize("error", [OrderRejected("post only"), InsufficientFunds("no USDT")])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OrderRejected("post only"), "post only"),
+        (
+            InsufficientFunds("not enough", venue_message="Margin is low.", venue_code="-2019"),
+            "not enough (the exchange: Margin is low. -2019)",
+        ),
+    ],
+)
 async def test_a_definitive_refusal_is_rejected_with_its_reason(
-    trading: Trading, error: OrderRejected
+    trading: Trading, error: OrderRejected, reason: str
 ) -> None:
     trading.venue.answers = [Answer(is_taken=False, error=error)]
     order = await trading.place()
-    assert (order.status, order.status_reason) == (S.REJECTED, str(error))
+    assert (order.status, order.status_reason) == (S.REJECTED, reason)
 
 
 async def test_an_order_that_never_left_is_withdrawn(trading: Trading) -> None:

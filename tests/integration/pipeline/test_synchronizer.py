@@ -82,9 +82,7 @@ async def test_an_account_is_read_completely_and_said_to_be_good(
     venue.open_orders = (make_order(1),)
     yesterday = datetime.now(UTC) - timedelta(days=1)
     another = ExchangeOrderId("0")
-    venue.fills = [
-        make_fill(n, occurred_at=yesterday, exchange_order_id=another) for n in range(5)
-    ]
+    venue.fills = [make_fill(n, occurred_at=yesterday, exchange_order_id=another) for n in range(5)]
 
     async with running_sync(database_settings, ScriptedProvider(venue), make_account()) as sync:
         await eventually(lambda: all_ok(sync))

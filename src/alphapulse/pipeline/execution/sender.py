@@ -168,7 +168,7 @@ class OrderSender:
 
     def _after_error(self, known: Order, error: ExchangeError | None) -> Order:
         now = self._context.clock.now()
-        reason = None if error is None else str(error)
+        reason = None if error is None else _in_words(error)
         if isinstance(error, OrderRejected):
             if known.status is _S.SENDING:
                 return order_states.moved(known, _S.REJECTED, now, reason)
@@ -193,3 +193,10 @@ class OrderSender:
             await tx.orders.save(after)
         context.publish_step(order, after)
         return after
+
+
+def _in_words(error: ExchangeError) -> str:
+    """Why, for a person: what it means, and what the venue said."""
+    said = error.facts.get("venue_message"), error.facts.get("venue_code")
+    quoted = " ".join(str(part) for part in said if part)
+    return f"{error.message} (the exchange: {quoted})" if quoted else error.message
