@@ -39,13 +39,16 @@ async def test_three_accounts_are_worth_exactly_what_the_exchanges_say(
     async with running_product(database_settings, tmp_path, simulator.url) as product:
         await product.connect_all(simulator)
         await eventually(lambda: _shows(product, symbols=20))
-        positions = (await product.get("/api/portfolio/positions"))["items"]
-        perpetuals = {p["symbol"] for p in positions if p["type"] == "perp"}
-        assert perpetuals == {"BTC/USDT:USDT", "ETH/USDT:USDT"}
-        # Opened days ago and unchanged since, but read a moment ago.
-        youngest = datetime.now(UTC) - timedelta(minutes=2)
-        assert all(datetime.fromisoformat(p["as_of"]) > youngest for p in positions)
 
+        async def shows_perpetuals() -> bool:
+            positions = (await product.get("/api/portfolio/positions"))["items"]
+            perpetuals = {p["symbol"] for p in positions if p["type"] == "perp"}
+            assert perpetuals == {"BTC/USDT:USDT", "ETH/USDT:USDT"}
+            # Opened days ago and unchanged since, but read a moment ago.
+            youngest = datetime.now(UTC) - timedelta(minutes=2)
+            return all(datetime.fromisoformat(p["as_of"]) > youngest for p in positions)
+
+        await eventually(shows_perpetuals)
         simulator.pause()
 
         async def is_equal() -> bool:
