@@ -28,6 +28,7 @@ AlphaPulseError
 │   ├── UserDisabled             an administrator switched the user off
 │   ├── CrossOrigin              a foreign page sent it
 │   └── KeyReadOnly              the account's key may not trade
+├── NotAgreed                    a person was asked and did not say yes
 ├── TradingHalted                the kill switch is on
 ├── TooManyRequests              slow down; retry_after_s says how long
 │   └── OrderBudgetSpent         too many orders in a minute
@@ -278,6 +279,13 @@ class KeyReadOnly(Forbidden):
 
     code = "read_only_key"
     fix = "Connect a key that may trade, and may not withdraw."
+
+
+class NotAgreed(AlphaPulseError):
+    """A person was asked, and did not type the word that goes on."""
+
+    code = "not_agreed"
+    fix = "Type the word as it is shown, or say --yes."
 
 
 class TradingHalted(AlphaPulseError):

@@ -15,14 +15,25 @@ from alphapulse.cli import (
     database,
     demo,
     doctor,
+    order,
     portfolio,
     prices,
     serve,
     setup_link,
     simulate,
+    trading,
 )
 from alphapulse.cli.console import talk
-from alphapulse.errors import AlphaPulseError, ExchangeUnavailable, InvalidInput, NotReady
+from alphapulse.errors import (
+    AlphaPulseError,
+    ExchangeUnavailable,
+    InvalidInput,
+    KeyReadOnly,
+    NotReady,
+    OrderBudgetSpent,
+    OrderRefused,
+    TradingHalted,
+)
 
 app = typer.Typer(
     name="alphapulse",
@@ -40,9 +51,18 @@ app.command("prices")(prices.prices)
 app.command("doctor")(doctor.doctor)
 app.command("setup-link")(setup_link.setup_link)
 app.command("simulate")(simulate.simulate)
+app.add_typer(order.app, name="order")
+app.add_typer(trading.app, name="trading")
 app.add_typer(database.app, name="db")
 
-EXIT_FAILED, EXIT_USAGE, EXIT_NOT_CONNECTED, EXIT_STOPPED = 1, 2, 3, 130
+EXIT_FAILED, EXIT_USAGE, EXIT_NOT_CONNECTED, EXIT_REFUSED, EXIT_STOPPED = 1, 2, 3, 4, 130
+_REFUSALS: tuple[type[AlphaPulseError], ...] = (
+    *(KeyReadOnly, OrderBudgetSpent, TradingHalted),
+    *OrderRefused.__subclasses__(),
+)
+REFUSED_BY_RISK = {error.code for error in _REFUSALS}
+"""A check of ours refused the order: the server's answer carries its code, not its class."""
+
 THREAD_END_S = 1.0  # one that was told to end needs a moment, not more
 
 
@@ -76,6 +96,8 @@ def _say(code: str, message: str, fix: str, flaws: Iterable[tuple[str, str]] = (
 
 
 def _exit_code(error: AlphaPulseError) -> int:
+    if error.code in REFUSED_BY_RISK:
+        return EXIT_REFUSED
     if isinstance(error, InvalidInput):
         return EXIT_USAGE
     if isinstance(error, NotReady | ExchangeUnavailable):

@@ -47,9 +47,13 @@ class LocalClient:
         """Read; `RefusedByServer` carries the problem of any other answer."""
         return self._ask("GET", f"{path}?{urlencode(query)}" if query else path)
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Write."""
-        return self._ask("POST", path, body)
+    def post(self, path: str, body: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+        """Write; with a ``key``, once however often it is asked."""
+        return self._ask("POST", path, body, key)
+
+    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Change."""
+        return self._ask("PATCH", path, body)
 
     def delete(self, path: str) -> dict[str, Any]:
         """Remove."""
@@ -70,9 +74,17 @@ class LocalClient:
         except (OSError, ConnectionClosed) as error:
             raise NotRunning("the server ended the stream", url=self.url) from error
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        key: str | None = None,
+    ) -> dict[str, Any]:
         address = urlsplit(self.url)
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
         connection = http.client.HTTPConnection(
             address.hostname or "127.0.0.1", address.port, timeout=TIMEOUT_S
         )

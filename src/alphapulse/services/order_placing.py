@@ -231,7 +231,8 @@ class OrderPlacer:
         window = timedelta(seconds=self._settings.duplicate_window_s)
         since = self._clock.now() - window
         for order in await tx.orders.ours_since(request.account_id, request.symbol, since):
-            if _is_equal(order, request) and not order.status.came_to_nothing:
+            is_gone = order.status.is_final and not order.filled_quantity
+            if _is_equal(order, request) and not is_gone:
                 raise DuplicateSuspected(
                     f"an equal order, {id_of(order)}, was placed less than"
                     f" {window.total_seconds():g} s ago",

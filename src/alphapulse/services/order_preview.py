@@ -1,6 +1,6 @@
 """Order Preview: what an order would become in the book and do to the account. Nothing is sent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from alphapulse.domain.identifiers import Asset
@@ -73,6 +73,7 @@ class Previewer:
         max_slippage_pct: Decimal | None,
     ) -> OrderPreview:
         """What is known of the order before it is placed."""
+        asked = replace(asked, request=on_grid(asked.request, asked.instrument))
         view = await self._facts.market_view(asked.account.id, asked.request.symbol)
         book, fees = (None, None) if view is None else view
         if max_slippage_pct is not None:
@@ -82,7 +83,7 @@ class Previewer:
         average = found.average_price if found is not None and is_taker else situation.cost.price
         cost = found.notional if found is not None and is_taker else situation.cost.notional
         return OrderPreview(
-            request=on_grid(asked.request, asked.instrument),
+            request=asked.request,
             checks=checks,
             cost=cost,
             fee=_fee(asked.request, situation, cost, fees),
