@@ -18,10 +18,12 @@ def value_in_usdt(simulator: Simulator) -> Decimal:
     value = ZERO
     for account in simulator.accounts:
         books = simulator.books(account.label)
-        for asset, book in books.balances.items():
+        futures = books.futures
+        held = [*books.balances.items(), *(futures.balances.items() if futures else ())]
+        for asset, book in held:
             price = Decimal(1) if asset == "USDT" else _last(books.prices.get(f"{asset}/USDT"))
             value = EXACT.add(value, EXACT.multiply(book.total, price))
-        for position in books.positions:
+        for position in (*books.positions, *(futures.positions if futures else ())):
             mark = books.prices[position.symbol].mark
             assert mark is not None
             profit = EXACT.multiply(EXACT.subtract(mark, position.entry_price), position.quantity)
