@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from prometheus_client import REGISTRY
 
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain import order_states
@@ -27,6 +28,7 @@ from alphapulse.errors import (
 from alphapulse.runtime.clock import SystemClock
 from tests.builders import (
     ACCOUNT,
+    BINANCE,
     make_account,
     make_balance,
     make_fill,
@@ -396,3 +398,21 @@ async def test_a_reconciliation_that_could_not_read_everything_concludes_nothing
     async with trading.sync.database.read() as tx:
         books = await tx.reconciliations.books(ACCOUNT)
     assert not any(book.off_by for book in books)
+
+
+async def test_an_order_in_doubt_shows_in_the_metrics_and_how_long_each_stage_took(
+    trading: Trading,
+) -> None:
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"alphapulse_{name}", labels) or 0.0
+
+    sends_before = value("order_stage_seconds_count", stage="send")
+    trading.venue.answers = [Answer(is_taken=True, error=NO_ANSWER)]
+    for name in ("fetch_order", "fetch_open_orders"):
+        trading.venue.failing[name] = ExchangeUnavailable("no")
+    await trading.place()
+    await eventually(lambda: value("orders_unknown", exchange=BINANCE) == 1)
+    await eventually(lambda: value("orders_unknown_age_seconds", exchange=BINANCE) > 0)
+    assert value("order_stage_seconds_count", stage="send") == sends_before + 1
+    trading.venue.failing.clear()
+    await eventually(lambda: value("orders_unknown", exchange=BINANCE) == 0)

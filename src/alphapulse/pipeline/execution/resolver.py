@@ -55,6 +55,8 @@ class OrderResolver:
         self._is_in_flight = is_in_flight
         self._cases: dict[str, _Case] = {}
         self._alarmed: set[str] = set()
+        self.uncertain: tuple[Order, ...] = ()
+        """Whose fate was unknown at the last look."""
         self._began_at = context.clock.now()
 
     async def adopt(self) -> bool:
@@ -96,6 +98,7 @@ class OrderResolver:
         for symbol, orders in by_symbol.items():
             await self._look(symbol, orders)
         left = tuple((await self._uncertain()).values())
+        self.uncertain = left
         self._alarm(left)
         return len(left)
 

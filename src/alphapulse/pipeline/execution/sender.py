@@ -6,6 +6,8 @@ crash included, leaves SENDING behind, and the fate of such an order is looked u
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from loguru import logger
@@ -24,6 +26,7 @@ from alphapulse.errors import (
     OrderOutcomeUnknown,
     OrderRejected,
 )
+from alphapulse.observability.metrics import ORDER_STAGE
 from alphapulse.pipeline.execution.context import ExecutionContext
 from alphapulse.runtime.retry import Backoff
 
@@ -52,12 +55,27 @@ class OrderSender:
             DatabaseError: the claim was not written, so nothing was sent.
             NotFound: no such intent.
         """
-        if (refusal := await self._prepare_market(name)) is not None:
+        with self._stage("market"):
+            refusal = await self._prepare_market(name)
+        if refusal is not None:
             return await self.withdraw(name, refusal)
-        order, intent = await self._claim(name)
+        with self._stage("claim"):
+            order, intent = await self._claim(name)
         if intent is None:
             return order
-        return await self._record(order, await self._answer(intent))
+        with self._stage("send"):
+            answer = await self._answer(intent)
+        with self._stage("record"):
+            return await self._record(order, answer)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        began_s = self._context.clock.monotonic_s()
+        try:
+            yield
+        finally:
+            took_s = self._context.clock.monotonic_s() - began_s
+            ORDER_STAGE.labels(name).observe(took_s)
 
     async def _prepare_market(self, name: ClientOrderId) -> str | None:
         """Leverage and margin mode; why the order must not be sent, or ``None``."""

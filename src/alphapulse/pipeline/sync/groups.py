@@ -23,6 +23,7 @@ from alphapulse.errors import (
     InvalidInput,
 )
 from alphapulse.exchanges.port import ExchangeProvider
+from alphapulse.observability import metrics
 from alphapulse.pipeline.sync.account import KINDS, AccountSync, kinds_of
 from alphapulse.pipeline.sync.context import CredentialVault, SyncContext
 from alphapulse.pipeline.sync.status import Track
@@ -108,6 +109,18 @@ class SyncGroups:
             venue.pulse()
         for account in self.accounts.values():
             account.pulse()
+        for exchange in self.venues:
+            self._measure_orders(exchange)
+
+    def _measure_orders(self, exchange: ExchangeId) -> None:
+        mine = [one for one in self.accounts.values() if one.account.exchange == exchange]
+        uncertain = [order for one in mine for order in one.desk.resolver.uncertain]
+        now = self._context.clock.now()
+        ages_s = [(now - (o.uncertain_since or o.updated_at)).total_seconds() for o in uncertain]
+        reports = [one.settlement.reconciler.last for one in mine]
+        metrics.ORDERS_UNKNOWN.labels(exchange).set(len(uncertain))
+        metrics.ORDERS_UNKNOWN_AGE.labels(exchange).set(max(ages_s, default=0.0))
+        metrics.BOOKS_OFF.labels(exchange).set(sum(r.differences for r in reports if r))
 
     async def close(self) -> None:
         """Close what no task owns."""
