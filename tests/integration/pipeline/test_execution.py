@@ -25,6 +25,7 @@ from alphapulse.errors import (
     OrderOutcomeUnknown,
     OrderRejected,
 )
+from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.runtime.clock import SystemClock
 from tests.builders import (
     ACCOUNT,
@@ -39,7 +40,7 @@ from tests.builders import (
 )
 from tests.eventually import eventually
 from tests.fixtures.scripted_exchange import Answer, ScriptedProvider, Venue
-from tests.fixtures.sync import Sync, running_sync
+from tests.fixtures.sync import QUICK_EXECUTION, Sync, running_sync
 
 S = OrderStatus
 NO_ANSWER = OrderOutcomeUnknown("no answer in time")
@@ -87,8 +88,11 @@ def make_venue() -> Venue:
 
 
 @asynccontextmanager
-async def trading_on(settings: DatabaseSettings, venue: Venue) -> AsyncIterator[Trading]:
-    async with running_sync(settings, ScriptedProvider(venue), make_account()) as sync:
+async def trading_on(
+    settings: DatabaseSettings, venue: Venue, execution: ExecutionSettings = QUICK_EXECUTION
+) -> AsyncIterator[Trading]:
+    provider = ScriptedProvider(venue)
+    async with running_sync(settings, provider, make_account(), execution=execution) as sync:
         async with sync.database.begin() as tx:
             if not await tx.users.count():
                 await tx.users.add(make_user(), "hash")
@@ -119,14 +123,18 @@ async def test_asking_again_and_again_sends_once(trading: Trading) -> None:
     assert len(trading.venue.placed) == 1
 
 
-async def test_a_caller_that_goes_away_does_not_stop_the_send(trading: Trading) -> None:
-    trading.venue.hanging.add("prepare_order")
-    name = await trading.prepare()
-    caller = asyncio.create_task(trading.sync.synchronizer.place_order(ACCOUNT, name))
-    await eventually(lambda: trading.venue.calls["prepare_order"])
-    caller.cancel()
-    await trading.becomes(S.WITHDRAWN)  # leverage was not confirmed in time
-    assert trading.venue.placed == []
+async def test_a_caller_that_goes_away_does_not_stop_the_send(
+    database_settings: DatabaseSettings,
+) -> None:
+    impatient = QUICK_EXECUTION.model_copy(update={"send_timeout_s": 0.2})
+    async with trading_on(database_settings, make_venue(), impatient) as trading:
+        trading.venue.hanging.add("prepare_order")
+        name = await trading.prepare()
+        caller = asyncio.create_task(trading.sync.synchronizer.place_order(ACCOUNT, name))
+        await eventually(lambda: trading.venue.calls["prepare_order"])
+        caller.cancel()
+        await trading.becomes(S.WITHDRAWN)  # leverage was not confirmed in time
+        assert trading.venue.placed == []
 
 
 @pytest.mark.parametrize(
