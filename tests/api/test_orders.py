@@ -132,7 +132,13 @@ async def test_an_order_in_doubt_is_202_with_a_place_to_ask(
 async def test_what_the_exchange_refuses_is_502_with_its_words(trader: Trader) -> None:
     trader.api.synchronizer.outcomes = [S.REJECTED]
     problem = await trader.refused(502, "exchange_rejected")
-    assert "venue_code=-2010" in problem["cause"]["venue_message"]
+    assert "PRICE_FILTER -1013" in problem["cause"]["venue_message"]
+
+
+async def test_what_the_exchange_finds_unpaid_is_422(trader: Trader) -> None:
+    trader.api.synchronizer.outcomes = [S.REJECTED]
+    trader.api.synchronizer.reason = "not enough balance (the exchange: no USDT -2010)"
+    await trader.refused(422, "insufficient_funds")
 
 
 @pytest.mark.parametrize("status", [S.WITHDRAWN, S.NOT_PLACED])
@@ -489,7 +495,7 @@ async def test_a_preview_says_what_it_would_be_and_cost_and_stores_nothing(
     assert (preview["est_fee"], preview["est_slippage_pct"]) == ("0.64001", "0")
     assert {"asset": "USDT", "free": "99359.99"} in preview["balance_after"]
     assert {"asset": "BTC", "free": "1.01"} in preview["balance_after"]
-    assert preview["weight_after"].startswith("0.394")
+    assert preview["weight_after"].startswith("0.2448")
     assert preview["ok"] is False
     (failed,) = (check for check in preview["checks"] if not check["ok"])
     assert (failed["name"], failed["limit"]) == ("quantity_step", "0.00001")

@@ -33,10 +33,13 @@ from alphapulse.domain.order_shape import require_one_meaning
 from alphapulse.errors import (
     AlphaPulseError,
     DuplicateSuspected,
+    InsufficientFunds,
     NotFound,
     OrderNotSent,
     OrderRejected,
 )
+from alphapulse.exchanges.rule import Reaction
+from alphapulse.exchanges.venues import PROFILES
 from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.worker import Worker
 from alphapulse.services.idempotency import IdempotentRequests, RequestKey
@@ -48,6 +51,14 @@ from alphapulse.services.trading_settings import TradingSettings
 from alphapulse.services.viewer import Caller, Viewer
 
 _S = OrderStatus
+
+# A rejected order keeps what the venue's answer meant, in the words of the rule it matched.
+_WANT_OF_FUNDS = frozenset(
+    rule.meaning
+    for profile in PROFILES.values()
+    for rule in profile.rules
+    if rule.reaction(is_write=True) is Reaction.FUNDS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +86,9 @@ class PlacedOrder:
         """Why there is no such order at the exchange, when that is certain."""
         order, facts = self.order, {"order": id_of(self.order), "exchange": self.order.exchange}
         if order.status is _S.REJECTED:
-            return OrderRejected(
-                order.status_reason or "the exchange refused the order",
-                venue_message=order.status_reason,
-                **facts,
-            )
+            reason = order.status_reason or "the exchange refused the order"
+            kind = InsufficientFunds if _is_for_want_of_funds(reason) else OrderRejected
+            return kind(reason, venue_message=order.status_reason, **facts)
         if order.status in {_S.WITHDRAWN, _S.NOT_PLACED}:
             return OrderNotSent(order.status_reason or "the order was not sent", **facts)
         return None
@@ -263,3 +272,7 @@ _SAME_IN_EQUAL = (
     *("account_id", "symbol", "side", "type", "quantity", "quote_quantity"),
     *("limit_price", "stop_price"),
 )
+
+
+def _is_for_want_of_funds(reason: str) -> bool:
+    return reason.partition(" (")[0] in _WANT_OF_FUNDS
