@@ -189,8 +189,6 @@ async def no_funds(dealer: Dealer) -> None:
 
 @card("O-04", "a price or quantity off the grid is refused, and is not there")
 async def off_the_grid(dealer: Dealer) -> None:
-    if dealer.bench.adapter == "generic":
-        pytest.skip("CCXT's unified methods put it on the grid")
     before = dealer.orders_at_venue
     wrong = [
         replace(dealer.limit(), quantity=Decimal("0.0020000001")),

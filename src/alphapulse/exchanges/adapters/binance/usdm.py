@@ -101,15 +101,15 @@ class BinanceUsdmDesk(BinanceDesk):
         if order.type is not OrderType.LIMIT:
             raise OrderNotSupported("only limit orders are changed in place", field="type")
         # The venue wants both, and takes what is absent for a mistake.
-        await client.fapiprivate_put_order(
-            given(
-                symbol=market_id(client, order.symbol),
-                side=order.side.value.upper(),
-                quantity=quantity or order.quantity,
-                price=limit_price or order.limit_price,
-                **named_order(order.exchange_order_id, order.client_order_id),
-            )
+        changed = given(
+            symbol=market_id(client, order.symbol),
+            side=order.side.value.upper(),
+            quantity=quantity or order.quantity,
+            price=limit_price or order.limit_price,
+            **named_order(order.exchange_order_id, order.client_order_id),
         )
+        # Both are whole values: aiohttp may repeat a PUT, and the second one changes nothing.
+        await unless_done(client.fapiprivate_put_order(changed))
 
     async def fetch(
         self,

@@ -6,6 +6,7 @@ its siblings, read 2026-11.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -38,6 +39,8 @@ WINDOW = timedelta(days=7)
 FILLS_PER_PAGE = 100
 
 BOOK_DEPTH_MAX = {MarketType.SPOT: 200, MarketType.SWAP: 500}
+
+_STOPS = {OrderType.STOP, OrderType.STOP_LIMIT}
 
 _DIRECTIONS = {Trigger.RISES: 1, Trigger.FALLS: 2}
 
@@ -81,11 +84,11 @@ class BybitDesk:
 
     async def cancel(self, client: Any, order: Order) -> None:
         asked = self._of(client, order.symbol) | _named(order)
-        if self._market_type is MarketType.SPOT and order.type in {
-            OrderType.STOP,
-            OrderType.STOP_LIMIT,
-        }:
-            asked["orderFilter"] = "StopOrder"
+        if self._market_type is MarketType.SPOT and order.type in _STOPS:
+            # While it waits it is in a list of its own, and then no longer.
+            with suppress(NotFound):
+                await client.private_post_v5_order_cancel(asked | {"orderFilter": "StopOrder"})
+                return
         await client.private_post_v5_order_cancel(asked)
 
     async def amend(
@@ -187,7 +190,7 @@ def new_order(market_type: MarketType, request: OrderRequest, name: ClientOrderI
     """What is posted beside category and symbol: the numbers exactly as they were checked."""
     is_spot = market_type is MarketType.SPOT
     by_limit = request.type in {OrderType.LIMIT, OrderType.STOP_LIMIT}
-    is_stop = request.type in {OrderType.STOP, OrderType.STOP_LIMIT}
+    is_stop = request.type in _STOPS
     return given(
         side=request.side.value.capitalize(),
         orderType="Limit" if by_limit else "Market",

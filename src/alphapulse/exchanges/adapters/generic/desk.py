@@ -57,6 +57,7 @@ class GenericDesk:
     async def place(self, client: Any, request: OrderRequest, name: ClientOrderId) -> Order:
         # Before CCXT asks for anything: then it is proved that nothing left.
         require_listed(client, request.symbol)
+        _require_on_grid(client, request)
         raw = await client.create_order(
             request.symbol,
             request.type.value,
@@ -139,6 +140,16 @@ _ENDED = {
     "fetchClosedOrders": "fetch_closed_orders",
     "fetchCanceledOrders": "fetch_canceled_orders",
 }
+
+
+def _require_on_grid(client: Any, request: OrderRequest) -> None:
+    """CCXT would round in silence, and another order would be sent than was checked."""
+    for number, shaped, field in (
+        (request.quantity, client.amount_to_precision, "quantity"),
+        (request.limit_price, client.price_to_precision, "limit_price"),
+    ):
+        if number is not None and Decimal(shaped(request.symbol, number)) != number:
+            raise InvalidInput("not on the exchange's grid", field=field)
 
 
 def _params(request: OrderRequest, name: ClientOrderId) -> dict[str, Any]:
