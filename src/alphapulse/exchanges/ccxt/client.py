@@ -40,17 +40,14 @@ class MarketType(StrEnum):
 
 @dataclass(slots=True)
 class Attempt:
-    """The requests of one call that may have left this machine: what proves that none did."""
+    """How many requests of one call may have changed something: what proves that none did."""
 
-    reads: int = 0
     writes: int = 0
-    """Everything but GET: no exchange of ours takes an order by GET."""
+    """Everything but GET that may have left: no exchange of ours takes an order by GET."""
 
     def count(self, method: str, by: int) -> None:
         """Another request, or one that is proved not to have left after all."""
-        if method == "GET":
-            self.reads += by
-        else:
+        if method != "GET":
             self.writes += by
 
 

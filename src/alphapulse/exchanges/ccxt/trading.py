@@ -17,6 +17,8 @@ from alphapulse.domain.order_states import prepared
 from alphapulse.errors import (
     AlphaPulseError,
     ExchangeError,
+    InstrumentUnavailable,
+    InvalidInput,
     OrderNotSent,
     OrderNotSupported,
     OrderOutcomeUnknown,
@@ -184,14 +186,14 @@ def require_supported(request: OrderRequest, profile: OrderProfile) -> None:
 def verdict(error: AlphaPulseError, attempt: Attempt, exchange: ExchangeId) -> ExchangeError:
     """What a failed attempt to place an order proves of it: one of the three that may be raised.
 
-    Nothing that could place it left: it was not sent, or, when nothing at all was asked of the
-    venue and asking again would end the same, it is refused. One request left: the venue's table
-    has decided. Two: a second one's refusal says nothing of the first.
+    Nothing that could place it left: what is wrong with it is a refusal, everything else means
+    that it was not sent. One request left: the venue's table has decided. Two: a second one's
+    refusal says nothing of the first.
     """
     facts = {"exchange": exchange, "cause": error.code} | error.facts
     if attempt.writes == 0:
-        is_final = attempt.reads == 0 and not error.retryable
-        kind = OrderRejected if is_final else OrderNotSent
+        is_wrong = isinstance(error, InvalidInput | InstrumentUnavailable)
+        kind = OrderRejected if is_wrong else OrderNotSent
         return kind(error.message, **facts)
     if isinstance(error, OrderOutcomeUnknown):
         return error
