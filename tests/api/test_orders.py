@@ -97,6 +97,14 @@ async def trader(sqlite_settings: DatabaseSettings, tmp_path: Path) -> AsyncIter
         yield await make_trader(api)
 
 
+@pytest.fixture
+async def busy_trader(database_settings: DatabaseSettings, tmp_path: Path) -> AsyncIterator[Trader]:
+    """On each database: what many do at once is where they differ."""
+    async with serve_api(database_settings, tmp_path, trading=PATIENT) as api:
+        await api.set_up()
+        yield await make_trader(api)
+
+
 # What became of it
 
 
@@ -215,14 +223,14 @@ async def test_without_a_key_nothing_is_placed(trader: Trader) -> None:
     assert problem["code"] == "missing_idempotency_key"
 
 
-async def test_fifty_repeats_side_by_side_are_one_order(trader: Trader) -> None:
-    answers = await asyncio.gather(*(trader.place("one") for _ in range(50)))
+async def test_fifty_repeats_side_by_side_are_one_order(busy_trader: Trader) -> None:
+    answers = await asyncio.gather(*(busy_trader.place("one") for _ in range(50)))
 
     assert {answer.status for answer in answers} <= {201, 409}
     said = [json.loads(await answer.text()) for answer in answers]
     assert {each["code"] for each in said if "code" in each} <= {"in_progress"}
     assert len({each["id"] for each in said if "id" in each}) == 1
-    assert trader.sent == 1
+    assert busy_trader.sent == 1
 
 
 async def test_a_caller_who_goes_away_is_answered_at_the_next_try(trader: Trader) -> None:
@@ -304,39 +312,39 @@ async def set_limits(trader: Trader, **limits: object) -> dict[str, Any]:
     return found
 
 
-async def test_limits_hold_under_parallel_orders(trader: Trader) -> None:
+async def test_limits_hold_under_parallel_orders(busy_trader: Trader) -> None:
     # 630 each: fifteen would be within the value of a day, of which ten are within the minute.
-    await set_limits(trader, max_daily_value="9500", orders_per_minute=10)
+    await set_limits(busy_trader, max_daily_value="9500", orders_per_minute=10)
     answers = await asyncio.gather(
-        *(trader.place(f"key {n}", allow_duplicate=True) for n in range(30))
+        *(busy_trader.place(f"key {n}", allow_duplicate=True) for n in range(30))
     )
 
     assert sorted({answer.status for answer in answers}) == [201, 429]
-    assert trader.sent == 10
+    assert busy_trader.sent == 10
     late = next(answer for answer in answers if answer.status == 429)
     assert int(late.headers["Retry-After"]) <= 60
 
 
 async def test_the_value_of_a_day_is_never_passed_and_given_back_for_nothing(
-    trader: Trader,
+    busy_trader: Trader,
 ) -> None:
-    await set_limits(trader, max_daily_value="1300")
-    trader.api.synchronizer.outcomes = [S.REJECTED, S.WITHDRAWN, S.NOT_PLACED]
+    await set_limits(busy_trader, max_daily_value="1300")
+    busy_trader.api.synchronizer.outcomes = [S.REJECTED, S.WITHDRAWN, S.NOT_PLACED]
     for key in ("a", "b", "c"):
-        assert (await trader.place(key)).status in {502, 503}
+        assert (await busy_trader.place(key)).status in {502, 503}
 
     answers = await asyncio.gather(
-        *(trader.place(f"key {n}", allow_duplicate=True) for n in range(10))
+        *(busy_trader.place(f"key {n}", allow_duplicate=True) for n in range(10))
     )
 
     assert sorted(answer.status for answer in answers) == [201] * 2 + [422] * 8
-    (mine, _) = (await body(await trader.api.get("/api/trading/limits")))["items"]
+    (mine, _) = (await body(await busy_trader.api.get("/api/trading/limits")))["items"]
     assert (mine["used_today"], mine["limits"]["max_daily_value"]) == ("1260", "1300")
 
 
-async def test_what_is_free_is_not_promised_twice(trader: Trader) -> None:
+async def test_what_is_free_is_not_promised_twice(busy_trader: Trader) -> None:
     answers = await asyncio.gather(
-        *(trader.place(f"key {n}", allow_duplicate=True, quantity="0.7") for n in range(8))
+        *(busy_trader.place(f"key {n}", allow_duplicate=True, quantity="0.7") for n in range(8))
     )
     assert sorted(answer.status for answer in answers) == [201] * 2 + [422] * 6
 

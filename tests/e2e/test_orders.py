@@ -9,7 +9,7 @@ import pytest
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.eventually import eventually
-from tests.fixtures.trading import NO_LIMITS, trading
+from tests.fixtures.trading import NO_LIMITS, Trader, trading
 
 
 async def test_an_order_is_placed_shown_changed_and_canceled(
@@ -90,6 +90,42 @@ async def test_an_order_whose_answer_is_lost_is_found_and_not_sent_again(
 
         await eventually(is_found)
         assert trader.log.seen == simulator.orders_seen == 1
+
+
+@pytest.mark.parametrize("label", ["binance-main", "bybit-unified"])
+async def test_every_kind_of_order_is_taken_by_each_exchange(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator, label: str
+) -> None:
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS, label) as trader:
+        price, low = trader.price, trader.price("0.98").partition(".")[0]
+        spot = [
+            {},
+            {"post_only": True},
+            {"time_in_force": "ioc", "limit_price": price("1.01")},
+            {"time_in_force": "fok", "limit_price": price("1.01")},
+            trader.market(),
+            trader.market(quantity=None, quote_quantity="100"),
+            {"type": "stop", "limit_price": None, "stop_price": price("1.02")},
+            {"type": "stop_limit", "limit_price": price("1.03"), "stop_price": price("1.02")},
+        ]
+        for order in spot:
+            await trader.placed(allow_duplicate=True, **order)
+
+        contract = {"symbol": "BTC/USDT:USDT", "leverage": "5", "quantity": "0.01"}
+        opened = await trader.placed(**trader.market(**contract))
+        for order in (
+            {"limit_price": low, "margin_mode": "cross"},
+            trader.market(side="sell", reduce_only=True, leverage=None),
+        ):
+            await eventually(lambda: _has_position(trader))
+            await trader.placed(**(contract | order))
+        assert opened["reduce_only"] is False
+
+
+async def _has_position(trader: Trader) -> bool:
+    query = {"account": trader.account, "type": "perp"}
+    positions = (await trader.product.get("/api/portfolio/positions", **query))["items"]
+    return "BTC/USDT:USDT" in {position["symbol"] for position in positions}
 
 
 # Bad input: a problem with the limit in it, and nothing was sent.

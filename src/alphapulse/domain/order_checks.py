@@ -236,7 +236,11 @@ def _exits(request: OrderRequest, situation: OrderSituation) -> list[Check]:
         failure = None
         if not is_beyond:
             failure = InvalidInput(
-                f"{field} must be {limit}", field=field, check=field, limit=limit, value=exit_price
+                f"the {field} must be {limit}",
+                field=field,
+                check=field,
+                limit=limit,
+                value=exit_price,
             )
         checks.append(Check(field, limit, plain(exit_price), failure))
     return checks
@@ -257,12 +261,10 @@ def _grid(request: OrderRequest, situation: OrderSituation) -> list[Check]:
 
 
 def _bad_step(flaw: OffGrid) -> BadStep:
-    above, below = plain(flaw.above), plain(flaw.below)
-    nearest = above if flaw.below <= 0 else f"{below} or {above}"
+    above, below, step = plain(flaw.above), plain(flaw.below), plain(flaw.step)
+    nearest = f"the nearest are {below} or {above}" if flaw.below > 0 else f"the least is {above}"
     return BadStep(
-        f"{flaw.field} must be a multiple of {plain(flaw.step)}; the nearest are {nearest}"
-        if flaw.below > 0
-        else f"{flaw.field} must be a multiple of {plain(flaw.step)}; the least is {above}",
+        f"the {flaw.field} must be a multiple of {step}; {nearest}",
         field=flaw.field,
         check=f"{flaw.field}_step",
         limit=flaw.step,
@@ -337,7 +339,7 @@ def _bands(request: OrderRequest, price: Decimal, limit: Decimal | None) -> list
         failure = None
         if limit is not None and off > limit:
             failure = PriceOutOfBand(
-                f"{field} is {plain(off)} % off the last price of {plain(price)};"
+                f"the {field} is {plain(off)} % off the last price of {plain(price)};"
                 f" {plain(limit)} % are allowed",
                 field=field, check="price_band", limit=limit, value=off,
             )  # fmt: skip

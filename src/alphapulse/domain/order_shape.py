@@ -41,7 +41,7 @@ def _require_number(field: str, number: Decimal | None) -> None:
         return
     if number <= ZERO:
         raise InvalidInput(
-            f"{field} must be more than 0",
+            f"the {field} must be more than 0",
             field=field,
             check=field,
             limit="more than 0",
@@ -52,7 +52,7 @@ def _require_number(field: str, number: Decimal | None) -> None:
     fraction = -exponent if isinstance(exponent, int) and exponent < 0 else 0
     if whole > WHOLE_DIGITS_MAX or fraction > FRACTION_DIGITS_MAX:
         raise InvalidInput(
-            f"{field} has more than {WHOLE_DIGITS_MAX} digits before the point"
+            f"the {field} has more than {WHOLE_DIGITS_MAX} digits before the point"
             f" or more than {FRACTION_DIGITS_MAX} after it",
             field=field,
             check=field,
@@ -109,4 +109,4 @@ def _require_contract(request: OrderRequest) -> None:
         return
     for field in ("reduce_only", "leverage", "margin_mode"):
         if getattr(request, field):
-            raise InvalidInput(f"{field} is for contracts, and this is spot", field=field)
+            raise InvalidInput(f"the {field} is for contracts, and this is spot", field=field)

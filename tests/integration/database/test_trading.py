@@ -184,6 +184,15 @@ async def test_a_key_is_taken_once_and_keeps_its_answer(trading: Database) -> No
         assert await tx.idempotency_keys.find(USER, "k") is None
 
 
+async def test_a_key_is_kept_as_long_as_its_order_lives(trading: Database) -> None:
+    subject = f"{ACCOUNT}.{OURS.key}"
+    async with trading.begin() as tx:
+        await tx.idempotency_keys.add(StoredRequest(USER, "k", "hash", "p", NOW, subject))
+        assert await tx.idempotency_keys.forget_before(LATER) == 0
+        await tx.orders.save(order_states.moved(SENDING, OrderStatus.REJECTED, LATER, "no"))
+        assert await tx.idempotency_keys.forget_before(LATER) == 1
+
+
 async def test_a_lease_has_one_holder_and_a_new_holder_a_higher_number(trading: Database) -> None:
     async with trading.begin() as tx:
         first = await tx.leases.take(ACCOUNT, "one", NOW, 30)
