@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help setup fmt lint types unit property contract integration api faults test replay bench docs docs-check lock demo serve simulate check clean
+.PHONY: help setup fmt lint types unit property contract integration api faults crash test replay crash-sweep bench docs docs-check lock demo serve simulate check clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ types: ## mypy, strict
 	$(BIN)/mypy
 	$(BIN)/mypy tests bench
 
-unit property contract integration api faults: ## one folder of tests
+unit property contract integration api faults crash: ## one folder of tests
 	$(BIN)/pytest -q tests/$@
 
 test: ## every test, on both databases
@@ -33,6 +33,9 @@ test: ## every test, on both databases
 
 replay: ## the recorded markets, whole, through the whole path (minutes)
 	$(BIN)/pytest -q tests/e2e/test_replay.py -m replay --durations=5
+
+crash-sweep: ## 3,000 kills and 1,000 power cuts on each database (half an hour and more)
+	$(BIN)/pytest -q -n auto tests/crash -m sweep
 
 bench: ## every measurement, both sides in one run (slow)
 	$(BIN)/python -m bench

@@ -26,6 +26,7 @@ from alphapulse.database.repositories.tickers import Tickers
 from alphapulse.database.repositories.trading import Leases, Limits, Switches
 from alphapulse.database.repositories.users import SetupCodes, Users
 from alphapulse.database.statements import Statements, translated
+from alphapulse.runtime import crash_points
 
 
 class UnitOfWork:
@@ -72,6 +73,7 @@ async def writing(adapter: DatabaseAdapter, store: Store) -> AsyncIterator[State
         DatabaseUnavailable: the database is gone, full or refuses us.
         Conflict: a rule of the tables would be broken.
     """
+    crash_points.reached("before")
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(adapter.turn(store))
         with translated(adapter):
@@ -80,8 +82,10 @@ async def writing(adapter: DatabaseAdapter, store: Store) -> AsyncIterator[State
             await connection.begin()
             await adapter.begin_writing(connection, store)
         yield Statements(connection, adapter)
+        crash_points.reached("in")
         with translated(adapter):
             await connection.commit()
+        crash_points.reached("after")
 
 
 @asynccontextmanager

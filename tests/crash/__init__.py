@@ -1,0 +1,1 @@
+"""Crashes: the order path under kill -9 and power cuts, on both databases."""
