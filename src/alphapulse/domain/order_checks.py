@@ -59,15 +59,21 @@ class OrderAbilities(Protocol):
 class Allowance:
     """The limits of one subject, ``account:ID`` or ``user:ID``, and how much of them is used.
 
-    ``used_today`` is in the currency of the limits; ``orders`` are those of the last minute, of
-    which the oldest drops out ``oldest_in_s`` from now.
+    ``counted_today`` is the value of all that was ordered, in the currency of the limits, and
+    ``undone_today`` that of which nothing came; ``orders`` are those of the last minute, of which
+    the oldest drops out ``oldest_in_s`` from now.
     """
 
     subject: str
     limits: TradingLimits
-    used_today: Decimal = ZERO
+    counted_today: Decimal = ZERO
+    undone_today: Decimal = ZERO
     orders: int = 0
     oldest_in_s: float = MINUTE_S
+
+    @property
+    def used_today(self) -> Decimal:
+        return max(ZERO, EXACT.subtract(self.counted_today, self.undone_today))
 
 
 @dataclass(frozen=True, slots=True)

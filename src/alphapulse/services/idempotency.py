@@ -113,10 +113,9 @@ class IdempotentRequests:
         """A repeat of one that could not be kept is answered from what is stored of its subject."""
         try:
             async with self._database.begin() as tx:
-                stored = await tx.idempotency_keys.find(request.user_id, request.key)
-                if stored is not None:
-                    said = replace(stored, status=answer.status, body=answer.body)
-                    await tx.idempotency_keys.save(said)
+                await tx.idempotency_keys.answer(
+                    request.user_id, request.key, answer.status, answer.body
+                )
         except DatabaseError as error:
             logger.bind(subject=answer.subject, error=str(error)).warning(
                 "an answer could not be kept for a repeat of its request"

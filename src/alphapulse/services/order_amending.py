@@ -8,11 +8,11 @@ from alphapulse.domain.identifiers import ClientOrderId
 from alphapulse.domain.intent import Intent
 from alphapulse.domain.money import EXACT, ZERO
 from alphapulse.domain.order import Order, OrderStatus
-from alphapulse.domain.order_checks import Check, require, run_checks
+from alphapulse.domain.order_checks import Check, OrderSituation, require, run_checks
 from alphapulse.errors import AlphaPulseError, Conflict, OrderNotSupported
 from alphapulse.runtime.worker import Worker
 from alphapulse.services.idempotency import RequestKey
-from alphapulse.services.order_facts import Asked, OrderFacts, profile_of
+from alphapulse.services.order_facts import Asked, OrderFacts, day_of, profile_of
 from alphapulse.services.order_placing import NewOrder, OrderPlacer, PlacedOrder
 from alphapulse.services.trading_desk import TradingDesk
 from alphapulse.services.viewer import Caller
@@ -93,22 +93,22 @@ class OrderAmender:
         quantity: Decimal | None,
         limit_price: Decimal | None,
     ) -> PlacedOrder:
-        checks, before, added = await self._reserve(order, asked)
+        checks, before, situation = await self._reserve(order, asked)
         try:
             after = await self._worker.call(
                 lambda: self._desk.amend_order(order.account_id, order.key, quantity, limit_price)
             )
         except AlphaPulseError:
-            await self._give_back(asked, before, added)
+            await self._give_back(situation, before)
             raise
         return PlacedOrder(after, checks)
 
     async def _reserve(
         self, order: Order, asked: Asked
-    ) -> tuple[tuple[Check, ...], Intent, Decimal]:
+    ) -> tuple[tuple[Check, ...], Intent, OrderSituation]:
         """Hold back what the changed order needs before the exchange is asked to change it."""
-        async with self._placer.turn, self._database.begin() as tx:
-            situation = await self._facts.situation(tx, asked, is_binding=True)
+        async with self._database.begin() as tx:
+            situation = await self._facts.situation(tx, asked)
             checks = run_checks(asked.request, situation)
             require(checks)
             before = await tx.intents.load(ClientOrderId(order.key))
@@ -120,13 +120,16 @@ class OrderAmender:
                 value=EXACT.add(before.value or ZERO, added),
             )
             await tx.intents.save(after)
-            await self._placer.use(tx, asked, added)
-        return checks, before, added
+            await self._placer.use(tx, situation)
+        return checks, before, situation
 
-    async def _give_back(self, asked: Asked, before: Intent, added: Decimal) -> None:
-        async with self._placer.turn, self._database.begin() as tx:
+    async def _give_back(self, situation: OrderSituation, before: Intent) -> None:
+        day, added = day_of(situation.now), situation.added_value or ZERO
+        async with self._database.begin() as tx:
             await tx.intents.save(before)
-            await self._placer.use(tx, asked, EXACT.minus(added))
+            for one in situation.allowances:
+                counted = await tx.limits.used(one.subject, day)
+                await tx.limits.use(one.subject, day, EXACT.subtract(counted, added))
 
     async def _replace(self, order: Order, asked: Asked, key: RequestKey) -> PlacedOrder:
         async with self._database.read() as tx:

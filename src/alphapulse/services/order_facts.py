@@ -69,7 +69,7 @@ def subject_of(account_id: AccountId | None, user_id: UserId | None) -> str:
 
 
 def subjects_of(account_id: AccountId, owner_id: UserId | None) -> list[Subject]:
-    """Whose limits an order is under, always in the same order, which is that of the locks."""
+    """Whose limits an order is under."""
     account: Subject = (account_id, None)
     return [account] if owner_id is None else [account, (None, owner_id)]
 
@@ -122,22 +122,18 @@ class OrderFacts:
         except (AlphaPulseError, TimeoutError, ExceptionGroup):
             return None
 
-    async def situation(
-        self, tx: UnitOfWork, asked: Asked, *, is_binding: bool = False
-    ) -> OrderSituation:
+    async def situation(self, tx: UnitOfWork, asked: Asked) -> OrderSituation:
         """Everything as it is now.
 
-        Args:
-            is_binding: hold what is left of the limits until the transaction ends, so that no two
-                orders are let through by the same remainder.
+        In a transaction that writes, it stays so until that ends: money has one writer at a time,
+        so no two orders are let through by the same remainder of a limit.
         """
         now = self._clock.now()
         account, instrument = asked.account, asked.instrument
         request = on_grid(asked.request, instrument)
         positions = self._live.positions.get(account.id, ())
         allowances = [
-            await self._allowance(tx, whose, now, is_binding=is_binding)
-            for whose in subjects_of(account.id, asked.owner_id)
+            await self.allowance(tx, whose) for whose in subjects_of(account.id, asked.owner_id)
         ]
         cost = cost_of(
             request,
@@ -168,27 +164,13 @@ class OrderFacts:
             is_paper=asked.is_paper,
         )
 
-    async def used_today(
-        self,
-        tx: UnitOfWork,
-        account_id: AccountId | None,
-        user_id: UserId | None,
-        *,
-        is_binding: bool = False,
-    ) -> Decimal:
-        """The value of what was ordered since midnight UTC, without that of which nothing came."""
-        now, subject = self._clock.now(), subject_of(account_id, user_id)
+    async def allowance(self, tx: UnitOfWork, whose: Subject) -> Allowance:
+        """The limits of one subject, and how much of them is used."""
+        now, minute = self._clock.now(), timedelta(seconds=MINUTE_S)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        used = await tx.limits.used(subject, day_of(now))
+        subject, (account_id, user_id) = subject_of(*whose), whose
+        counted = await tx.limits.used(subject, day_of(now))
         undone = await tx.intents.value_undone(midnight, account_id=account_id, user_id=user_id)
-        return max(ZERO, EXACT.subtract(used, undone))
-
-    async def _allowance(
-        self, tx: UnitOfWork, whose: Subject, now: datetime, *, is_binding: bool
-    ) -> Allowance:
-        minute, (account_id, user_id) = timedelta(seconds=MINUTE_S), whose
-        used = await self.used_today(tx, account_id, user_id, is_binding=is_binding)
-        subject = subject_of(account_id, user_id)
         stored = await tx.limits.load(subject)
         orders, oldest = await tx.intents.paced(
             now - minute, account_id=account_id, user_id=user_id
@@ -196,7 +178,8 @@ class OrderFacts:
         return Allowance(
             subject,
             self._settings.limits if stored is None else stored[0],
-            used,
+            counted,
+            undone,
             orders,
             MINUTE_S if oldest is None else (oldest + minute - now).total_seconds(),
         )

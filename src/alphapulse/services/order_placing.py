@@ -43,7 +43,7 @@ from alphapulse.exchanges.venues import PROFILES
 from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.worker import Worker
 from alphapulse.services.idempotency import IdempotentRequests, RequestKey
-from alphapulse.services.order_facts import Asked, OrderFacts, day_of, subject_of, subjects_of
+from alphapulse.services.order_facts import Asked, OrderFacts, day_of
 from alphapulse.services.order_preview import slippage_check
 from alphapulse.services.orders import id_of
 from alphapulse.services.trading_desk import TradingDesk
@@ -100,7 +100,7 @@ class PlacedOrder:
 
 
 class OrderPlacer:
-    """Places orders, one caller after the other as far as their limits are concerned."""
+    """Places orders; of two at once, one is stored before the other is checked."""
 
     def __init__(
         self,
@@ -121,9 +121,6 @@ class OrderPlacer:
         self._bus = bus
         self._clock = clock
         self._settings = settings
-        self.turn = asyncio.Lock()
-        """Held by whoever uses up limits: PostgreSQL fails the later of two transactions that do
-        so side by side, and they need not meet."""
 
     async def asked(self, caller: Caller, wanted: NewOrder) -> Asked:
         """The order with its account, market and price.
@@ -153,8 +150,8 @@ class OrderPlacer:
             AlphaPulseError: a check failed; nothing was stored or sent.
         """
         slippage = await self._slippage(asked, wanted.max_slippage_pct)
-        async with self.turn, self._database.begin() as tx:
-            situation = await self._facts.situation(tx, asked, is_binding=True)
+        async with self._database.begin() as tx:
+            situation = await self._facts.situation(tx, asked)
             checks = (*run_checks(asked.request, situation), *slippage)
             require(checks)
             if not wanted.allow_duplicate:
@@ -185,13 +182,11 @@ class OrderPlacer:
             # The worker ended, and the call with it.
             return await self._withdrawn(order, "the exchange worker ended")
 
-    async def use(self, tx: UnitOfWork, asked: Asked, value: Decimal) -> None:
-        """Count ``value`` into the day of everybody whose limits it is under."""
-        day = day_of(self._clock.now())
-        for whose in subjects_of(asked.account.id, asked.owner_id):
-            subject = subject_of(*whose)
-            used = await tx.limits.used(subject, day)
-            await tx.limits.use(subject, day, EXACT.add(used, value))
+    async def use(self, tx: UnitOfWork, situation: OrderSituation) -> None:
+        """Count what the order adds into the day of everybody whose limits it is under."""
+        day, value = day_of(situation.now), situation.added_value or ZERO
+        for one in situation.allowances:
+            await tx.limits.use(one.subject, day, EXACT.add(one.counted_today, value))
 
     async def _target(
         self, viewer: Viewer, account_id: AccountId, symbol: Symbol
@@ -233,7 +228,7 @@ class OrderPlacer:
                 created_at=now,
             )
         )
-        await self.use(tx, asked, situation.added_value or ZERO)
+        await self.use(tx, situation)
         return order
 
     async def _require_no_equal(self, tx: UnitOfWork, request: OrderRequest) -> None:

@@ -167,8 +167,10 @@ class TradingControl:
         subject = subject_of(account_id, user_id)
         stored = await tx.limits.load(subject)
         limits, version = (self._settings.limits, 0) if stored is None else stored
-        used = await self._facts.used_today(tx, account_id, user_id)
-        return LimitsInForce(account_id, user_id, version, limits, used, self._settings.currency)
+        allowance = await self._facts.allowance(tx, (account_id, user_id))
+        return LimitsInForce(
+            account_id, user_id, version, limits, allowance.used_today, self._settings.currency
+        )
 
 
 async def _visible(tx: UnitOfWork, viewer: Viewer, account_id: AccountId) -> Account:

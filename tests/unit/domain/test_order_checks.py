@@ -302,7 +302,7 @@ def test_reduce_only_needs_a_position_on_the_other_side() -> None:
 
 
 def test_what_was_ordered_today_counts() -> None:
-    allowance = Allowance("user:user-1", LIMITS, used_today=D(400_000))
+    allowance = Allowance("user:user-1", LIMITS, counted_today=D(450_000), undone_today=D(50_000))
     found = refusal(make_request(), allowances=(allowance,))
     assert type(found) is OverLimit
     assert (found.facts["limit"], found.facts["value"]) == (D(500_000), D("528000.20"))

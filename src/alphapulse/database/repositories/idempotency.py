@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from alphapulse.database.repositories.orders import UNSETTLED
 from alphapulse.database.repositories.rows import Rows
@@ -53,6 +53,12 @@ class IdempotencyKeys:
     async def save(self, request: StoredRequest) -> None:
         """With its answer, or taken over by another process."""
         await self._statements.upsert(idempotency_keys, [REQUEST.values(request)])
+
+    async def answer(self, user_id: UserId, key: str, status: int, body: str) -> None:
+        """Keep what was said; nothing happens where no such request was made durable."""
+        c = idempotency_keys.c
+        mine = update(idempotency_keys).where(c.user_id == user_id, c.key == key)
+        await self._statements.run(mine.values(status=status, body=body))
 
     async def forget_before(self, moment: datetime) -> int:
         """Those made earlier, but for orders that have not ended; how many there were."""
