@@ -433,6 +433,15 @@ async def test_an_order_is_changed_in_place_where_the_exchange_can(trader: Trade
     )
 
 
+async def test_what_is_not_changed_in_place_is_placed_anew(trader: Trader) -> None:
+    trader.api.synchronizer.amends = False
+    order = await trader.placed(symbol="BTC/USDT:USDT", quantity="0.1", leverage="5")
+    changed = await body(await amend(trader, order, quantity="0.2"))
+    assert (changed["quantity"], changed["replaced_id"]) == ("0.2", order["id"])
+    (mine, _) = (await body(await trader.api.get("/api/trading/limits")))["items"]
+    assert mine["used_today"] == "12600"
+
+
 async def test_t12_what_was_filled_is_not_ordered_again(trader: Trader) -> None:
     order = await trader.placed(quantity="0.1")
     trader.api.synchronizer.filled_when_canceled = Decimal("0.04")

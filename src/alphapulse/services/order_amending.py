@@ -3,6 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
+from loguru import logger
+
 from alphapulse.database.connection import Database
 from alphapulse.domain.identifiers import ClientOrderId
 from alphapulse.domain.intent import Intent
@@ -58,7 +60,11 @@ class OrderAmender:
         asked = await self._asked_anew(caller, order, intent, quantity, limit_price)
         profile = profile_of(asked.account.exchange, asked.instrument.type)
         if profile is not None and profile.amends_in_place:
-            return await self._change(order, asked, quantity, limit_price)
+            try:
+                return await self._change(order, asked, quantity, limit_price)
+            except OrderNotSupported:
+                # Not orders of every kind: Binance changes no stop in place.
+                logger.bind(order=order.key).info("not changed in place, so placed anew")
         return await self._replace(order, asked, key)
 
     async def _intent_of(self, order: Order) -> Intent:

@@ -102,10 +102,20 @@ class TradingService:
     async def cancel_all(
         self, caller: Caller, account_id: AccountId | None, symbol: Symbol | None
     ) -> tuple[Order, ...]:
-        """Cancel every open order of one account, or of all that the caller may see."""
+        """Cancel every open order of one account, or of all that the caller may see.
+
+        Raises:
+            NotFound: no such account.
+            AlphaPulseError: of the first account where one was not canceled; all were tried.
+        """
         accounts = await self._accounts(caller.viewer, account_id)
-        ended = await asyncio.gather(*(self._cancel_all(one.id, symbol) for one in accounts))
-        return tuple(order for orders in ended for order in orders)
+        ended = await asyncio.gather(
+            *(self._cancel_all(one.id, symbol) for one in accounts), return_exceptions=True
+        )
+        for one in ended:
+            if isinstance(one, BaseException):
+                raise one
+        return tuple(order for orders in ended if isinstance(orders, tuple) for order in orders)
 
     async def amend(
         self,
