@@ -52,11 +52,20 @@ def test_each_error_has_its_reaction(
     assert (verdict.reaction, verdict.state) == (reaction, state)
 
 
+OUR_OWN = {
+    errors.TooManyRequests,
+    errors.OrderBudgetSpent,
+    errors.InProgress,
+    errors.RefreshTimedOut,
+    errors.WorkerStopped,
+}
+"""Never come from a venue."""
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_what_can_be_retried_is_never_given_up(kind: type[AlphaPulseError]) -> None:
-    exempt = {errors.TooManyRequests, errors.WorkerStopped}  # never come from a venue
     verdict = classify(kind("why"))
-    if kind.retryable and kind not in exempt:
+    if kind.retryable and kind not in OUR_OWN:
         assert verdict.reaction is not Reaction.GIVE_UP
 
 

@@ -12,6 +12,7 @@ from alphapulse.domain.identifiers import AccountId
 from alphapulse.domain.intent import is_our_name
 from alphapulse.domain.order import Order, OrderStatus
 from alphapulse.domain.trading import Lease
+from alphapulse.errors import ExchangeError
 from alphapulse.exchanges.port import TradingExchange
 from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.runtime.bus import EventBus
@@ -31,6 +32,8 @@ class ExecutionContext:
     settings: ExecutionSettings
     process: str
     is_gone: Callable[[str], bool] = is_gone
+    on_error: Callable[[ExchangeError], None] = lambda error: None
+    """Told of each look and comparison that the venue did not let happen."""
 
     def publish(self, changes: Iterable[OrderChange]) -> None:
         """Tell everybody, and say loudly what must not pass in silence."""

@@ -19,7 +19,7 @@ from alphapulse.domain.money import EXACT, ZERO
 from alphapulse.domain.order import Fill
 from alphapulse.domain.position import Position
 from alphapulse.domain.trading import AssetBook, CycleOutcome, CycleReport
-from alphapulse.errors import ExchangeError, ExchangeUnavailable
+from alphapulse.errors import ExchangeError
 from alphapulse.observability import metrics
 from alphapulse.pipeline.execution.context import ExecutionContext
 from alphapulse.pipeline.execution.desk import OrderDesk
@@ -32,6 +32,10 @@ class Read:
     orders: int = 0
     fills_new: int = 0
     external: int = 0
+
+
+class BalancesMove(Exception):
+    """No two readings in a row agreed: the account is too busy to compare it now."""
 
 
 @dataclass(slots=True)
@@ -73,8 +77,11 @@ class Reconciler:
             began_at, found, void = self._context.clock.now(), _Found(), None
             try:
                 await self._compare(found)
-            except (ExchangeError, TimeoutError) as error:
-                void = str(error) or "not read in time"
+            except ExchangeError as error:
+                void = str(error)
+                self._context.on_error(error)
+            except BalancesMove:
+                void = "the balances kept moving"
             report = self._report(cause, began_at, found, void)
             async with self._context.database.begin() as tx:
                 await tx.reconciliations.add(report)
@@ -97,7 +104,7 @@ class Reconciler:
                 found.off = await self._check_books(after, cut_at)
                 return
             before = after
-        raise ExchangeUnavailable("the balances kept moving", exchange=self._context.exchange.id)
+        raise BalancesMove
 
     async def _check_books(self, report: BalanceReport, cut_at: datetime) -> tuple[AssetBook, ...]:
         """Count the new fills in, open books for what is new, and say what is off."""

@@ -147,6 +147,8 @@ class OrderResolver:
                 if absent:
                     await self._look_everywhere(symbol, absent, began_at)
         except (ExchangeError, TimeoutError) as error:
+            if isinstance(error, ExchangeError):
+                self._context.on_error(error)
             logger.bind(symbol=symbol, error=str(error)).debug("a look for orders failed")
 
     async def _look_everywhere(

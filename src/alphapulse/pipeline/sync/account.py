@@ -8,7 +8,12 @@ from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import Asset
 from alphapulse.domain.order import Fill, Order, OrderStatus
 from alphapulse.domain.sync import StreamState, SyncKind, SyncState
-from alphapulse.errors import AlphaPulseError, AuthenticationFailed, DatabaseError
+from alphapulse.errors import (
+    AlphaPulseError,
+    AuthenticationFailed,
+    DatabaseError,
+    ExchangeError,
+)
 from alphapulse.exchanges.port import Exchange, PrivateUpdate, TradingExchange
 from alphapulse.pipeline.execution.context import ExecutionContext
 from alphapulse.pipeline.execution.desk import OrderDesk
@@ -87,6 +92,7 @@ class AccountSync:
             context.clock,
             context.execution,
             context.process,
+            on_error=self._on_refused_look,
         )
         self.desk = OrderDesk(execution, on_sent=self._on_sent)
         self.settlement = Settlement(
@@ -243,6 +249,14 @@ class AccountSync:
         self.settlement.compare("reconnect")
         for reading in self._readings.values():
             reading.job.trigger()
+
+    def _on_refused_look(self, error: ExchangeError) -> None:
+        """What a look or a comparison met counts for everybody, and shows."""
+        self.venue.gate.learn(error)
+        reading = self._readings[SyncKind.ORDERS]
+        state = classify(error).state
+        reading.track.failed(error, state, next_in_s=self.venue.gate.opens_in_s)
+        reading.job.trigger()
 
     def _on_sent(self, order: Order) -> None:
         if order.status.is_uncertain or order.status is OrderStatus.CANCEL_PENDING:

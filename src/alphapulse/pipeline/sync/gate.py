@@ -60,7 +60,7 @@ class Gate:
             try:
                 yield
             except AlphaPulseError as error:
-                self._learn(error)
+                self.learn(error)
                 raise
             self._failures = 0
 
@@ -71,6 +71,15 @@ class Gate:
     async def until_quiet_ends(self) -> None:
         """Return when the venue no longer asks for silence; streams need no more than that."""
         await self._wait(lambda: self._silent_until_s - self._clock.monotonic_s())
+
+    def learn(self, error: AlphaPulseError) -> None:
+        """Take what a request met into account, also one that did not come through here."""
+        if isinstance(error, RateLimited):
+            self.silence(error.retry_after_s or self._settings.rate_limit_wait_s)
+        elif classify(error).blames_venue:
+            self._failures += 1
+            probes = max(1, self._failures - self._settings.failures_until_open + 1)
+            self._probe_at_s = self._clock.monotonic_s() + self._backoff.delay_s(probes)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -92,11 +101,3 @@ class Gate:
     @property
     def _is_tripped(self) -> bool:
         return self._failures >= self._settings.failures_until_open
-
-    def _learn(self, error: AlphaPulseError) -> None:
-        if isinstance(error, RateLimited):
-            self.silence(error.retry_after_s or self._settings.rate_limit_wait_s)
-        elif classify(error).blames_venue:
-            self._failures += 1
-            probes = max(1, self._failures - self._settings.failures_until_open + 1)
-            self._probe_at_s = self._clock.monotonic_s() + self._backoff.delay_s(probes)

@@ -88,7 +88,10 @@ class Settlement:
             await self._read()
             await self._desk.settle()
             await self._desk.open_for_orders()
-        except (ExchangeError, DatabaseError):
+        except ExchangeError as error:
+            self._context.on_error(error)
+            return self._after_failure()
+        except DatabaseError:
             return self._after_failure()
         self.reconciling.trigger()
         return self._context.settings.look_interval_s
