@@ -31,6 +31,7 @@ def test_a_balance_is_what_is_free_and_what_is_locked(free: Decimal, locked: Dec
 def test_an_order_has_left_what_was_not_filled(quantity: Decimal, filled: Decimal) -> None:
     order = make_order(quantity=quantity, filled_quantity=filled)
 
+    assert order.remaining_quantity is not None
     assert Fraction(order.remaining_quantity) == Fraction(quantity) - Fraction(filled)
 
 

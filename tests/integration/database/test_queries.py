@@ -59,7 +59,9 @@ async def test_pages_hold_every_order_once_and_newest_first(account_database: Da
 
     async with account_database.read() as tx:
         found = await _all(lambda cursor: order_page(tx, OrderFilter(), cursor=cursor, limit=4))
-    assert found == sorted(orders, key=lambda o: (o.created_at, int(o.exchange_order_id)))[::-1]
+    assert (
+        found == sorted(orders, key=lambda o: (o.created_at, int(o.exchange_order_id or 0)))[::-1]
+    )
 
 
 async def test_new_rows_between_two_pages_repeat_and_hide_nothing(
