@@ -34,7 +34,7 @@ test: ## every test, on both databases
 replay: ## the recorded markets, whole, through the whole path (minutes)
 	$(BIN)/pytest -q tests/e2e/test_replay.py -m replay --durations=5
 
-crash-sweep: ## 3,000 kills and 1,000 power cuts on each database (half an hour and more)
+crash-sweep: ## thousands of kills, power cuts and server crashes (half an hour and more)
 	$(BIN)/pytest -q -n auto tests/crash -m sweep
 
 bench: ## every measurement, both sides in one run (slow)
