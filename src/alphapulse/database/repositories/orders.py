@@ -76,7 +76,7 @@ class Orders:
         if not described:
             return ()
         stored = await self._stored(described)
-        known = dict(stored)
+        known = _Known(order for _, order in stored.values())
         changes: dict[str, OrderChange] = {}
         for order in described:
             for before, after in _taken(known, order, at):
@@ -87,7 +87,7 @@ class Orders:
                         after = order_states.filled(after, mine, at)
                     first = changes.get(after.key)
                     changes[after.key] = OrderChange(first.before if first else before, after)
-                    known[after.key] = (known[after.key][0] if after.key in known else 0, after)
+                    known.put(after)
         await self._write(changes.values(), stored)
         return tuple(changes.values())
 
@@ -253,26 +253,43 @@ def _find(known: dict[str, _Stored], order: Order) -> Order | None:
     return None if found is None else found[1]
 
 
-def _taken(
-    known: dict[str, _Stored], order: Order, at: datetime
-) -> list[tuple[Order | None, Order]]:
+class _Known:
+    """Orders that a description may be about. An account may have thousands open, and each list of
+    them describes every one."""
+
+    def __init__(self, found: Iterable[Order]) -> None:
+        self._numbered: dict[tuple[object, ...], Order] = {}
+        self._named: dict[tuple[object, ...], Order] = {}
+        for order in found:
+            self.put(order)
+
+    def put(self, order: Order) -> None:
+        if order.exchange_order_id is not None:
+            self._numbered[order.account_id, order.symbol, order.exchange_order_id] = order
+        if order.is_ours:
+            self._named[order.account_id, order.client_order_id] = order
+
+    def numbered_as(self, order: Order) -> Order | None:
+        """The one with the venue's number of ``order``."""
+        return self._numbered.get((order.account_id, order.symbol, order.exchange_order_id))
+
+    def named_as(self, order: Order) -> Order | None:
+        """The one to which we gave the name of ``order``."""
+        return self._named.get((order.account_id, order.client_order_id))
+
+
+def _taken(known: _Known, order: Order, at: datetime) -> list[tuple[Order | None, Order]]:
     """What is to be kept after the venue described ``order``: before and after, of one or two."""
-    mine = [stored for _, stored in known.values() if stored.account_id == order.account_id]
-    if (same := next((one for one in mine if _is_same(one, order)), None)) is not None:
+    if (same := known.numbered_as(order)) is not None:
         return [(same, order_states.told(same, order, at))]
-    named = [one for one in mine if one.is_ours and one.client_order_id == order.client_order_id]
-    if order.client_order_id is None or not named:
+    named = known.named_as(order)
+    if order.client_order_id is None or named is None:
         return [(None, order)]
-    after = order_states.told(named[0], order, at)
-    if named[0].exchange_order_id is None:
-        return [(named[0], after)]
+    after = order_states.told(named, order, at)
+    if named.exchange_order_id is None:
+        return [(named, after)]
     # A second order at the venue under the name of the first: both are real.
-    return [(named[0], after), (None, replace(order, origin=OrderOrigin.EXTERNAL))]
-
-
-def _is_same(known: Order, order: Order) -> bool:
-    same_number = known.exchange_order_id == order.exchange_order_id is not None
-    return same_number and known.symbol == order.symbol
+    return [(named, after), (None, replace(order, origin=OrderOrigin.EXTERNAL))]
 
 
 def _by_number_or_name(
