@@ -25,6 +25,7 @@ from alphapulse.domain.order import (
 )
 from alphapulse.domain.position import MarginMode
 from alphapulse.errors import (
+    ExchangeUnavailable,
     InsufficientFunds,
     NotFound,
     OrderNotSent,
@@ -34,6 +35,7 @@ from alphapulse.errors import (
 )
 from alphapulse.exchanges.port import Credentials, OrderProfile, PrivateUpdate, TradingExchange
 from alphapulse.simulator.faults import requests as faults
+from alphapulse.simulator.faults.answers import RepeatedAnswer
 from alphapulse.simulator.faults.fault import Match, When
 from alphapulse.simulator.faults.script import Fault
 from tests.contract.bench import ME, Bench
@@ -595,3 +597,15 @@ async def told_by_stream(dealer: Dealer) -> None:
 def _statuses(updates: list[PrivateUpdate], name: ClientOrderId) -> set[OrderStatus]:
     orders = (one for update in updates for one in update.orders)
     return {one.status for one in orders if one.client_order_id == name}
+
+
+@card("O-28", "an answer about another order is no answer")
+async def another_order(dealer: Dealer) -> None:
+    first, _ = await dealer.place(dealer.limit())
+    second, _ = await dealer.place(dealer.limit(times="0.94"))
+    match = Match(venue=dealer.bench.venue, path="*/order*", method="GET")
+    dealer.bench.simulator.faults.add(RepeatedAnswer(match=match, count=None))
+    assert (await dealer.found(first)).client_order_id == first
+
+    with pytest.raises(ExchangeUnavailable):
+        await dealer.found(second)

@@ -227,6 +227,26 @@ def echoed(order: Order, request: OrderRequest, client_order_id: ClientOrderId) 
     return order
 
 
+def asked_for(
+    order: Order,
+    exchange_order_id: ExchangeOrderId | None,
+    client_order_id: ClientOrderId | None,
+) -> Order:
+    """The order that a question by id was answered with, if it is the one.
+
+    Raises:
+        ExchangeUnavailable: it is another one; taken for ours, it would hide what became of ours.
+    """
+    is_it = (
+        order.client_order_id == client_order_id
+        if exchange_order_id is None
+        else order.exchange_order_id == exchange_order_id
+    )
+    if not is_it:
+        raise parse.broken("another order than was asked for", exchange=order.exchange)
+    return order
+
+
 def acknowledged(
     request: OrderRequest,
     exchange: ExchangeId,

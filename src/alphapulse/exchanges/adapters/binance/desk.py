@@ -14,7 +14,7 @@ from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.exchange import CcxtExchange, require_listed
 from alphapulse.exchanges.ccxt.paging import rows_since
 from alphapulse.exchanges.ccxt.session import ExchangeSession
-from alphapulse.exchanges.ccxt.trading import book_side
+from alphapulse.exchanges.ccxt.trading import asked_for, book_side
 from alphapulse.exchanges.port import OrderBook, OrderProfile
 
 # The venue's own limits; the weight is the same for less.
@@ -69,7 +69,7 @@ class BinanceDesk:
         """One order by either id. Raises `NotFound`."""
         named = named_order(exchange_order_id, client_order_id)
         row = await self.signed(client, "get_order")({"symbol": market_id(client, symbol), **named})
-        return self.order(client, row)
+        return asked_for(self.order(client, row), exchange_order_id, client_order_id)
 
     async def cancel(self, client: Any, order: Order) -> None:
         named = named_order(order.exchange_order_id, order.client_order_id)

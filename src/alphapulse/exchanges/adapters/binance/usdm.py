@@ -32,7 +32,7 @@ from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.exchange import CcxtExchange
 from alphapulse.exchanges.ccxt.paging import rows_since
 from alphapulse.exchanges.ccxt.session import ExchangeSession, ms_of
-from alphapulse.exchanges.ccxt.trading import given, unless_done
+from alphapulse.exchanges.ccxt.trading import asked_for, given, unless_done
 from alphapulse.exchanges.order_profiles import ORDER_PROFILES
 from alphapulse.exchanges.port import FeeRates
 
@@ -126,7 +126,9 @@ class BinanceUsdmDesk(BinanceDesk):
                 return await super().fetch(client, symbol, None, client_order_id)
             except NotFound:
                 pass  # not in the engine, or not yet
-        return await self._followed(client, await client.fapiprivate_get_algoorder(named))
+        row = await client.fapiprivate_get_algoorder(named)
+        asked_for(self.algo_order(client, row), exchange_order_id, client_order_id)
+        return await self._followed(client, row)
 
     async def open_orders(self, client: Any) -> list[Order]:
         waiting = await client.fapiprivate_get_openalgoorders({})

@@ -29,7 +29,7 @@ from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.exchange import require_listed
 from alphapulse.exchanges.ccxt.session import ExchangeSession, ms_of
-from alphapulse.exchanges.ccxt.trading import acknowledged, book_side, given, unless_done
+from alphapulse.exchanges.ccxt.trading import acknowledged, asked_for, book_side, given, unless_done
 from alphapulse.exchanges.order_profiles import ORDER_PROFILES
 from alphapulse.exchanges.port import FeeRates, OrderBook
 
@@ -130,7 +130,8 @@ class BybitDesk:
         for ask in (client.private_get_v5_order_realtime, client.private_get_v5_order_history):
             rows = (await ask(asked))["result"]["list"]
             if rows:
-                return self._rows.orders(client, rows)[0]
+                found = self._rows.orders(client, rows)[0]
+                return asked_for(found, exchange_order_id, client_order_id)
         raise NotFound("the exchange has no such order", exchange="bybit", symbol=symbol)
 
     async def orders_since(self, client: Any, symbol: Symbol, since: datetime) -> list[Order]:

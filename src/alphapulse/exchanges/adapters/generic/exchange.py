@@ -28,7 +28,7 @@ from alphapulse.exchanges.adapters.generic.desk import GenericDesk
 from alphapulse.exchanges.ccxt import loading, parse
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.session import ExchangeSession, moment_of_ms, ms_of
-from alphapulse.exchanges.ccxt.trading import CcxtTrader
+from alphapulse.exchanges.ccxt.trading import CcxtTrader, asked_for
 from alphapulse.exchanges.order_profiles import ORDER_PROFILES
 from alphapulse.exchanges.port import (
     Capabilities,
@@ -115,13 +115,8 @@ class GenericExchange(CcxtTrader):
             self.market_type_of(symbol),
             lambda client: client.fetch_order(exchange_order_id, symbol, params),
         )
-        order = self.orders_of([raw])[0]
         # An exchange that does not know the parameter answers with some order.
-        if exchange_order_id not in {None, order.exchange_order_id}:
-            raise parse.broken("another order than was asked for", exchange=self._id)
-        if exchange_order_id is None and order.client_order_id != client_order_id:
-            raise parse.broken("another order than was asked for", exchange=self._id)
-        return order
+        return asked_for(self.orders_of([raw])[0], exchange_order_id, client_order_id)
 
     def orders_of(self, raw: Sequence[Any]) -> list[Order]:
         return [
