@@ -271,6 +271,42 @@ async def test_what_a_run_left_behind_is_known_before_the_next_one_sends(
     assert len(venue.placed) == 1
 
 
+async def test_nothing_is_concluded_of_orders_that_another_process_may_be_sending(
+    database_settings: DatabaseSettings,
+) -> None:
+    venue = make_venue()
+    async with trading_on(database_settings, venue) as trading:
+        name, now = await trading.prepare("theirs"), SystemClock().now()
+        async with trading.sync.database.begin() as tx:
+            later = now + timedelta(minutes=5)
+            lease = await tx.leases.take(ACCOUNT, "another", later, 3600)
+            assert lease is not None
+            order = await tx.orders.load(ACCOUNT, name)
+            await tx.orders.save(order_states.moved(order, S.SENDING, now))
+            intent = await tx.intents.load(name)
+            await tx.intents.save(intent.claimed(lease.fence, now, now))
+    async with running_sync(database_settings, ScriptedProvider(venue), make_account()) as sync:
+        await eventually(lambda: venue.opened > 3)
+        for _ in range(5):
+            await sync.synchronizer.reconcile(ACCOUNT)
+        assert not sync.synchronizer.takes_orders(ACCOUNT)
+        assert (await Trading(venue, sync).order("theirs")).status is S.SENDING
+
+
+async def test_a_claim_that_was_written_and_not_acknowledged_is_looked_for(
+    trading: Trading,
+) -> None:
+    name, now = await trading.prepare(), SystemClock().now()
+    async with trading.sync.database.begin() as tx:
+        intent = await tx.intents.load(name)
+        await tx.intents.save(intent.claimed(1, now, now))
+        order = await tx.orders.load(ACCOUNT, name)
+        await tx.orders.save(order_states.moved(order, S.SENDING, now))
+    gone = await trading.becomes(S.NOT_PLACED)
+    assert gone.updated_at - now >= timedelta(seconds=0.3)
+    assert trading.venue.placed == []
+
+
 async def test_a_cancel_ends_the_order_at_the_venue(trading: Trading) -> None:
     order = await trading.place()
     canceled = await trading.sync.synchronizer.cancel_order(ACCOUNT, order.key)

@@ -58,6 +58,7 @@ class OrderResolver:
         self.uncertain: tuple[Order, ...] = ()
         """Whose fate was unknown at the last look."""
         self._began_at = context.clock.now()
+        self._has_adopted = False
 
     async def adopt(self) -> bool:
         """At the start: what an earlier process left behind is not under way any more.
@@ -81,15 +82,21 @@ class OrderResolver:
                     continue
                 await tx.orders.save(after)
                 changes.append(OrderChange(order, after))
+        self._has_adopted = True
         context.publish(changes)
         return True
 
     async def resolve(self) -> int:
         """One round of looks; how many orders stay unknown.
 
+        Before `adopt` nobody is looked for: another process may be sending them.
+
         Raises:
             DatabaseError: what is to be looked for cannot be read, or what was found not written.
         """
+        if not self._has_adopted:
+            return len(await self._uncertain())
+        await self._doubt_orphans()
         cases = await self._uncertain()
         self._cases = {key: one for key, one in self._cases.items() if key in cases}
         by_symbol: dict[Symbol, list[Order]] = {}
@@ -130,6 +137,21 @@ class OrderResolver:
             for order in unsettled
             if order.status.is_uncertain and not self._is_in_flight(ClientOrderId(order.key))
         }
+
+    async def _doubt_orphans(self) -> None:
+        """A claim whose commit was never acknowledged has no sender; it may be written all the
+        same."""
+        sending = [o for o in (await self._uncertain()).values() if o.status is _S.SENDING]
+        context, now, changes = self._context, self._context.clock.now(), []
+        for order in sending:
+            async with context.database.begin() as tx:
+                known = await tx.orders.load(order.account_id, order.key)
+                if known.status is not _S.SENDING:
+                    continue  # the stream brought it this moment
+                after = await self._doubted(tx, known, now)
+                await tx.orders.save(after)
+            changes.append(OrderChange(known, after))
+        context.publish(changes)
 
     async def _doubted(self, tx: UnitOfWork, order: Order, now: datetime) -> Order:
         """An order whose sender is gone: it may have been sent until this moment."""
