@@ -123,7 +123,7 @@ class Life:
     wishes: tuple[Wish, ...]
     patience_s: float
     point: str = ""
-    passes: int = 1
+    unacknowledged: str = ""
     kill_after_s: float | None = None
     is_last: bool = False
     variant: Variant = Variant.TRUE
@@ -157,7 +157,7 @@ EXCHANGES = {
 
 async def live(life: Life) -> None:
     """Do what the user wants, let everything settle, and stop; or die on the way."""
-    killer = Killer(life.point, life.passes)
+    killer = Killer(life.point, life.unacknowledged)
     crash_points.on_reached = killer.in_transaction
     venue = RemoteVenue(life.port, life.patience_s, killer.in_request)
     provider = RemoteProvider(EXCHANGES.get(life.variant, RemoteExchange), venue)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from alphapulse.errors import DatabaseUnavailable
 from alphapulse.runtime import crash_points
 
 SOURCE = Path(crash_points.__file__).parents[1]
@@ -59,26 +60,31 @@ def _name_of(node: ast.expr) -> str:
 
 
 class Killer:
-    """Ends this process, as the kernel would, when it comes to ``point`` for the n-th time."""
+    """Ends this process, as the kernel would, when it comes to ``point`` for the first time.
 
-    def __init__(self, point: str, passes: int) -> None:
+    The first commit of the function ``unacknowledged`` is written, and fails all the same, as when
+    the connection to a server breaks.
+    """
+
+    def __init__(self, point: str, unacknowledged: str = "") -> None:
         self._name, _, self._phase = point.partition(":")
-        self._passes = passes
+        self._unacknowledged = unacknowledged
 
     def in_transaction(self, phase: str) -> None:
         """For `crash_points`."""
         if phase == self._phase and self._name == _who():
-            self._pass()
+            self._end()
+        if self._unacknowledged and phase == "after" and self._unacknowledged == _who():
+            self._unacknowledged = ""
+            raise DatabaseUnavailable("the connection broke")
 
     def in_request(self, method: str, phase: str) -> None:
         """For the exchange."""
         if (method, phase) == (self._name, self._phase):
-            self._pass()
+            self._end()
 
-    def _pass(self) -> None:
-        self._passes -= 1
-        if self._passes <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def _end(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _who() -> str:

@@ -40,6 +40,7 @@ class Aim:
 
     then: Then = Then.NOTHING
     faults: tuple[tuple[str, Fault], ...] = ()
+    unacknowledged: str = ""
 
 
 AIMS = {
@@ -49,6 +50,7 @@ AIMS = {
     "OrderCanceler._unmark": Aim(Then.CANCEL, (("cancel_order", Fault.REFUSED),)),
     "OrderCanceler.amend": Aim(Then.AMEND),
     "OrderPlacer._withdrawn": Aim(Then.RELEASE),
+    "OrderResolver._doubt_orphans": Aim(unacknowledged="OrderSender._claim"),
     "OrderResolver._give_up": Aim(faults=(("create_order", Fault.SWALLOWED),)),
     "OrderResolver._record": Aim(faults=(("create_order", Fault.CUT),)),
     "OrderSender.withdraw": Aim(faults=(("prepare_order", Fault.FAILED_BEFORE),)),
@@ -126,7 +128,8 @@ class Campaign:
                 point, aim = self._target(exchange)
                 wishes.append(Wish(f"{tally.runs}-{number}", aim.then))
                 weather.next = dict(aim.faults)
-                await self._risk(self._life(venue, wishes, PATIENCE_S), point)
+                life = self._life(venue, wishes, PATIENCE_S)
+                await self._risk(replace(life, unacknowledged=aim.unacknowledged), point)
             # From now on the venue behaves, and everything must come to rest.
             weather.calm()
             calm = replace(self._life(venue, wishes, PATIENCE_AT_LAST_S), is_last=True)
