@@ -3,6 +3,7 @@
 import asyncio
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ async def test_every_kind_of_order_is_taken_by_each_exchange(
 ) -> None:
     async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS, label) as trader:
         price, low = trader.price, trader.price("0.98").partition(".")[0]
-        spot = [
+        spot: list[dict[str, Any]] = [
             {},
             {"post_only": True},
             {"time_in_force": "ioc", "limit_price": price("1.01")},
@@ -113,18 +114,21 @@ async def test_every_kind_of_order_is_taken_by_each_exchange(
 
         contract = {"symbol": "BTC/USDT:USDT", "leverage": "5", "quantity": "0.01"}
         opened = await trader.placed(**trader.market(**contract))
-        for order in (
+        perpetual: list[dict[str, Any]] = [
             {"limit_price": low, "margin_mode": "cross"},
             trader.market(side="sell", reduce_only=True, leverage=None),
-        ):
+        ]
+        for order in perpetual:
             await eventually(lambda: _has_position(trader))
             await trader.placed(**(contract | order))
         assert opened["reduce_only"] is False
 
 
 async def _has_position(trader: Trader) -> bool:
-    query = {"account": trader.account, "type": "perp"}
-    positions = (await trader.product.get("/api/portfolio/positions", **query))["items"]
+    found = await trader.product.get(
+        "/api/portfolio/positions", account=trader.account, type="perp"
+    )
+    positions = found["items"]
     return "BTC/USDT:USDT" in {position["symbol"] for position in positions}
 
 

@@ -325,7 +325,7 @@ def test_no_sequence_of_orders_passes_a_limit(
     limits = TradingLimits(max_order_value=limit, max_daily_value=day, orders_per_minute=10)
     request, used, let_through = make_request(), ZERO, 0
     for value, comes_to_nothing in values:
-        allowance = Allowance("account:1", limits, used, let_through)
+        allowance = Allowance("account:1", limits, counted_today=used, orders=let_through)
         if failures(request, allowances=(allowance,), value=value, added_value=value):
             continue
         let_through += 1

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY, generate_latest
 from alphapulse.observability import metrics
 
 OURS = [metric for metric in REGISTRY.collect() if metric.name.startswith("alphapulse")]
-UNITS = ("_seconds", "_ratio", "_events", "_clients", "_in_use")
+UNITS = ("_seconds", "_ratio", "_events", "_clients", "_in_use", "_orders_unknown", "_subjects")
 UNBOUNDED = {"user", "account", "symbol", "session", "ip", "path"}
 
 

@@ -13,6 +13,7 @@ from alphapulse.errors import (
     AuthenticationFailed,
     DatabaseError,
     ExchangeError,
+    RateLimited,
 )
 from alphapulse.exchanges.port import Exchange, PrivateUpdate, TradingExchange
 from alphapulse.pipeline.execution.context import ExecutionContext
@@ -253,10 +254,11 @@ class AccountSync:
     def _on_refused_look(self, error: ExchangeError) -> None:
         """What a look or a comparison met counts for everybody, and shows."""
         self.venue.gate.learn(error)
-        reading = self._readings[SyncKind.ORDERS]
-        state = classify(error).state
-        reading.track.failed(error, state, next_in_s=self.venue.gate.opens_in_s)
-        reading.job.trigger()
+        met = self._readings if isinstance(error, RateLimited) else (SyncKind.ORDERS,)
+        for reading in (self._readings[kind] for kind in met):
+            state, wait_s = classify(error).state, self.venue.gate.opens_in_s
+            reading.track.failed(error, state, next_in_s=wait_s)
+            reading.job.trigger()
 
     def _on_sent(self, order: Order) -> None:
         if order.status.is_uncertain or order.status is OrderStatus.CANCEL_PENDING:
