@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from random import SystemRandom
 from typing import TypeVar
 
 from alphapulse.errors import AlphaPulseError
+from alphapulse.runtime import chance
 
 T = TypeVar("T")
-
-_random = SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Backoff:
             longest = min(self.first_s * self.factor ** (failures - 1), self.max_s)
         except OverflowError:  # a thousand failures in a row is too large a power, not an error
             longest = self.max_s
-        return longest * (1 - self.jitter * _random.random())
+        return longest * (1 - self.jitter * chance.share())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What every part of the synchronizer is given: the one database, bus, clock and settings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.pipeline.sync.status import StatusBoard
 from alphapulse.runtime.bus import EventBus
+from alphapulse.runtime.process import is_gone
 from alphapulse.runtime.retry import Backoff
 
 
@@ -34,6 +36,8 @@ class SyncContext:
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     process: str = "this process"
     """Names this run of the program, so that no other one sends what it claimed."""
+    is_gone: Callable[[str], bool] = is_gone
+    """Whether the run of that name has surely ended."""
 
     @property
     def read_backoff(self) -> Backoff:

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from random import SystemRandom
+
+from alphapulse.runtime import chance
 
 # Intervals are shortened by up to this share, so that what began together drifts apart.
 JITTER = 0.1
-
-_random = SystemRandom()
 
 
 class Job:
@@ -40,10 +39,10 @@ class Job:
     async def run(self) -> None:
         """Forever: wait, work. An error of ``work`` ends it; its supervisor starts it again."""
         try:
-            await self._wait(self._first_within_s * _random.random())
+            await self._wait(self._first_within_s * chance.share())
             while True:
                 wait_s = await self._run_once()
-                await self._wait(wait_s * (1 - JITTER * _random.random()))
+                await self._wait(wait_s * (1 - JITTER * chance.share()))
         finally:
             # Nobody waits for a run that will not come.
             self._release(self._waiting)
