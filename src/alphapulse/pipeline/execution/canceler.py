@@ -93,8 +93,8 @@ class OrderCanceler:
         """Finish what an earlier cancel left undone; how many are not done yet."""
         context, left = self._context, 0
         async with context.database.read() as tx:
-            unsettled = await tx.orders.unsettled(context.account_id)
-        for order in unsettled:
+            known = await tx.orders.open(context.account_id)
+        for order in known:
             if order.status is _S.CANCEL_PENDING:
                 left += not (await self._resumed(order)).status.is_final
         return left

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from decimal import Decimal
 
 from alphapulse.domain.identifiers import ClientOrderId, Symbol
-from alphapulse.domain.order import Order
+from alphapulse.domain.order import Order, OrderStatus
 from alphapulse.errors import DatabaseError
 from alphapulse.pipeline.execution.canceler import OrderCanceler
 from alphapulse.pipeline.execution.context import ExecutionContext
@@ -22,11 +23,19 @@ class OrderDesk:
 
     Args:
         on_sent: told of each order after something was sent for it, whatever came of it.
+        on_failed: told when the database failed a send: its claim may have been written.
     """
 
-    def __init__(self, context: ExecutionContext, *, on_sent: Callable[[Order], None]) -> None:
+    def __init__(
+        self,
+        context: ExecutionContext,
+        *,
+        on_sent: Callable[[Order], None],
+        on_failed: Callable[[], None],
+    ) -> None:
         self._context = context
         self._on_sent = on_sent
+        self._on_failed = on_failed
         self._sender = OrderSender(context)
         self.resolver = OrderResolver(context, lambda name: name in self._sends)
         self._canceler = OrderCanceler(context, self.resolver)
@@ -89,10 +98,23 @@ class OrderDesk:
 
     async def settle(self) -> int:
         """Finish what is undone and look for what is in doubt; how many orders stay so."""
+        await self._withdraw_forgotten()
         left = await self._canceler.resume() + await self.resolver.resolve()
         if self._held:
             self._held &= await self._doubted()
         return left
+
+    async def _withdraw_forgotten(self) -> None:
+        """What was prepared, and could neither be sent nor withdrawn: the database was away."""
+        context = self._context
+        too_old = context.clock.now() - timedelta(seconds=context.settings.prepared_max_s)
+        async with context.database.read() as tx:
+            unsettled = await tx.orders.unsettled(context.account_id)
+        for order in unsettled:
+            name = ClientOrderId(order.key)
+            is_old = order.status is OrderStatus.PREPARED and order.created_at < too_old
+            if is_old and name not in self._sends:
+                await self._sender.withdraw(name, "it could not be sent in time")
 
     async def _give_lease_back(self) -> None:
         """So that the next run need not wait for it; if the database is away, it will."""
@@ -115,8 +137,12 @@ class OrderDesk:
 
     def _ended(self, name: ClientOrderId, send: asyncio.Task[Order]) -> None:
         del self._sends[name]
-        if not send.cancelled() and send.exception() is None:
+        if send.cancelled():
+            return
+        if send.exception() is None:
             self._on_sent(send.result())
+        else:
+            self._on_failed()
 
     async def _refusal(self, name: ClientOrderId) -> str | None:
         with suppress(TimeoutError):

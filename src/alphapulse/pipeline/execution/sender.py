@@ -188,10 +188,11 @@ class OrderSender:
         now = self._context.clock.now()
         reason = None if error is None else _in_words(error)
         if isinstance(error, OrderRejected):
-            if known.status is _S.SENDING:
-                return order_states.moved(known, _S.REJECTED, now, reason)
-            if known.status is _S.REJECTED:
+            if known.status in {_S.REJECTED, _S.NOT_PLACED}:
                 return known
+            # Another process may have doubted it while it waited for this word.
+            if known.status.is_uncertain and known.acknowledged_at is None:
+                return order_states.moved(known, _S.REJECTED, now, reason)
             return order_states.quarantined(known, "rejected, and yet the venue has it", now)
         if known.status is not _S.SENDING:
             return known

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import Asset
-from alphapulse.domain.order import Fill, Order, OrderStatus
+from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.sync import StreamState, SyncKind, SyncState
 from alphapulse.errors import (
     AlphaPulseError,
@@ -93,9 +93,12 @@ class AccountSync:
             context.clock,
             context.execution,
             context.process,
+            is_gone=context.is_gone,
             on_error=self._on_refused_look,
         )
-        self.desk = OrderDesk(execution, on_sent=self._on_sent)
+        self.desk = OrderDesk(
+            execution, on_sent=self._on_sent, on_failed=lambda: self.settlement.look()
+        )
         self.settlement = Settlement(
             execution, self.desk, self._orders, self._fills, venue.gate, context.read_backoff
         )
@@ -261,8 +264,7 @@ class AccountSync:
             reading.job.trigger()
 
     def _on_sent(self, order: Order) -> None:
-        if order.status.is_uncertain or order.status is OrderStatus.CANCEL_PENDING:
-            self.settlement.look()
+        self.settlement.sent(order)
         self._fills.expect([order.symbol])
         self._trigger(SyncKind.FILLS)
 

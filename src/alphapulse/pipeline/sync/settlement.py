@@ -1,7 +1,9 @@
 """Settlement: when an account's orders are looked for and its books compared."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from alphapulse.domain.identifiers import Symbol
+from alphapulse.domain.order import Order, OrderStatus
 from alphapulse.domain.trading import CycleOutcome
 from alphapulse.errors import DatabaseError, ExchangeError
 from alphapulse.pipeline.execution.context import ExecutionContext
@@ -13,8 +15,9 @@ from alphapulse.pipeline.sync.orders import OrderSync
 from alphapulse.pipeline.sync.scheduler import Job
 from alphapulse.runtime.retry import Backoff
 
-# An order that stays unknown for long needs a person; it is not worth the whole rate budget.
-LOOKS_SLOW_AFTER = 30
+# An order that stays unknown for long needs a person; it is not worth the whole rate budget. Where
+# requests may arrive a minute late, no look before that proves anything: those after it are quick.
+LOOKS_SLOW_AFTER = 45
 SLOW_LOOK_S = 30.0
 
 # Where there is nothing to look for; whatever becomes uncertain triggers a look.
@@ -44,10 +47,18 @@ class Settlement:
         self._looks = 0
         self._cause = "boot"
         # What was executed before is the history's to find, by its own cursor.
-        self._read_at = context.clock.now() - timedelta(seconds=context.settings.look_overlap_s)
+        self._overlap = timedelta(seconds=context.settings.look_overlap_s)
+        self._read_at = context.clock.now() - self._overlap
+        self._traded_at: dict[Symbol, datetime] = {}
         self.reconciler = Reconciler(context, desk, self._read)
         self.looking = Job(self._look)
         self.reconciling = Job(self._compare)
+
+    def sent(self, order: Order) -> None:
+        """It may have fills, and an end, before the next comparison."""
+        self._traded_at[order.symbol] = self._context.clock.now()
+        if order.status.is_uncertain or order.status is OrderStatus.CANCEL_PENDING:
+            self.look()
 
     def look(self) -> None:
         """An order became uncertain."""
@@ -82,6 +93,7 @@ class Settlement:
     async def _open(self) -> float:
         """At the start: nothing new is sent before what is open is known."""
         try:
+            await self._symbols(self._context.clock.now())  # some may end before they are read
             if not await self._desk.resolver.adopt():
                 return self._context.settings.lease_s / 2
             self._fills.hint_all()
@@ -114,10 +126,8 @@ class Settlement:
         """Open orders, what became of those that left the list, and the fills of ours."""
         began_at, external, new = self._context.clock.now(), self._orders.external, 0
         await self._orders.read()
-        since = self._read_at - timedelta(seconds=self._context.settings.look_overlap_s)
-        async with self._context.database.read() as tx:
-            unsettled = await tx.orders.unsettled(self._context.account_id)
-        symbols = sorted({order.symbol for order in unsettled})
+        since = self._read_at - self._overlap
+        symbols = await self._symbols(began_at)
         self._fills.expect(symbols)
         for symbol in symbols:
             fills = await self._context.exchange.fetch_fills_since(symbol, since)
@@ -128,6 +138,14 @@ class Settlement:
             fills_new=new,
             external=self._orders.external - external,
         )
+
+    async def _symbols(self, now: datetime) -> list[Symbol]:
+        """Where orders of ours are under way, or were until just now: their last fills may show
+        after their end."""
+        async with self._context.database.read() as tx:
+            unsettled = await tx.orders.unsettled(self._context.account_id)
+        self._traded_at.update({order.symbol: now for order in unsettled})
+        return sorted(one for one, at in self._traded_at.items() if now - at <= 2 * self._overlap)
 
     def _after_failure(self) -> float:
         self._failures += 1
