@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 TESTS ?= tests
 
-.PHONY: help setup fmt lint types unit property contract integration api faults crash test replay crash-sweep bench docs docs-check lock demo serve simulate check clean
+.PHONY: help setup fmt lint types unit property contract integration api faults crash test replay crash-sweep bench docs docs-check lock demo serve simulate simulate-orders check clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ replay: ## the recorded markets, whole, through the whole path (minutes)
 
 crash-sweep: ## thousands of kills, power cuts and server crashes (half an hour and more)
 	$(BIN)/pytest -q -n auto tests/crash -m sweep
+
+FIRST ?= 0
+COUNT ?= 200000
+simulate-orders: ## COUNT seeds from FIRST through the whole order path, until none is left
+	PYTHONPATH=src:. $(BIN)/python -m tests.simulation $(FIRST) $(COUNT)
 
 bench: ## every measurement, both sides in one run (slow)
 	$(BIN)/python -m bench

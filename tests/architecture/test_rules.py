@@ -116,6 +116,33 @@ def test_money_is_never_annotated_as_float(package: str) -> None:
     assert not found
 
 
+SIMULATED = ("domain", "services", "pipeline")
+ESCAPES = re.compile(
+    r"^(time\.(time|monotonic|perf_counter|sleep)(_ns)?|datetime\.(datetime\.)?(now|utcnow|today)"
+    r"|date\.today|random\..*|Random|SystemRandom|uuid\d?\.?uuid\d|os\.urandom|threading\..*|Thread"
+    r"|asyncio\.(to_thread|run)|.*\.run_in_executor)$"
+)
+"""Calls by which code would leave a simulated world: its clock, its chance, its one thread."""
+
+ESCAPED_MODULES = {"time", "random", "uuid", "threading", "multiprocessing", "concurrent.futures"}
+
+
+@pytest.mark.parametrize("package", SIMULATED)
+def test_what_is_simulated_has_no_clock_chance_or_thread_of_its_own(package: str) -> None:
+    found = []
+    for path in (SOURCE / package).rglob("*.py"):
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.Call):
+                escapes = bool(ESCAPES.match(ast.unparse(node.func)))
+            elif isinstance(node, ast.Import):
+                escapes = any(alias.name in ESCAPED_MODULES for alias in node.names)
+            else:
+                escapes = isinstance(node, ast.ImportFrom) and node.module in ESCAPED_MODULES
+            if escapes:
+                found.append(f"{_name(path)}: {ast.unparse(node)}")
+    assert not found
+
+
 def test_every_module_imports_by_itself() -> None:
     for module in pkgutil.walk_packages(alphapulse.__path__, "alphapulse."):
         if module.name not in {"alphapulse.__main__", "alphapulse.database.migrations.env"}:
