@@ -97,7 +97,9 @@ class OrderResolver:
         if not self._has_adopted:
             return len(await self._uncertain())
         await self._doubt_orphans()
-        cases = await self._uncertain()
+        # One that is claimed this moment is nobody's to look for before it was doubted.
+        doubted = (await self._uncertain()).items()
+        cases = {key: one for key, one in doubted if one.status is _S.UNKNOWN}
         self._cases = {key: one for key, one in self._cases.items() if key in cases}
         by_symbol: dict[Symbol, list[Order]] = {}
         for order in cases.values():
