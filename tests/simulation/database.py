@@ -351,6 +351,10 @@ class MemoryKeys:
     async def save(self, request: StoredRequest) -> None:
         self._transaction.own("keys")[request.user_id, request.key] = request
 
+    async def answer(self, user_id: UserId, key: str, status: int, body: str) -> None:
+        if (known := await self.find(user_id, key)) is not None:
+            await self.save(replace(known, status=status, body=body))
+
     async def forget_before(self, moment: datetime) -> int:
         orders = self._transaction.rows("orders").values()
         live = {f"{o.account_id}.{o.client_order_id}" for o in orders if not o.status.is_final}

@@ -212,6 +212,7 @@ class Program:
             now=self._clock.now(),
             cost=SimpleNamespace(needed=needed, asset=asset),
             added_value=needed,
+            allowances=(),
         )
         async with self.database.begin() as tx:
             mode = await tx.switches.mode_of(ACCOUNT)
