@@ -4,7 +4,6 @@ Each replaces one piece of production code while its block runs. The simulation 
 of them, or it is blind (``reliability.md`` S-2).
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -173,21 +172,6 @@ def write_the_answer_over_what_the_stream_said(stack: ExitStack) -> None:
         return after
 
     _swap(stack, OrderSender, "_recorded", recorded)
-
-
-@bug
-def withdraw_what_was_sent(stack: ExitStack) -> None:
-    async def withdraw(self: Any, name: ClientOrderId, reason: str) -> Order:
-        context = self._context
-        async with context.database.begin() as tx:
-            order: Order = await tx.orders.load(context.account_id, name)
-            if order.status.is_final:
-                return order
-            after = replace(order, status=_S.WITHDRAWN, status_reason=reason)
-            await tx.orders.save(after)
-        return after
-
-    _swap(stack, OrderSender, "withdraw", withdraw)
 
 
 # After a crash.
@@ -416,21 +400,3 @@ def read_fills_from_the_stream_alone(stack: ExitStack) -> None:
 
     _swap(stack, FillSync, "read", nothing)
     _swap(stack, FillSync, "take", take)
-
-
-@bug
-def keep_the_cursor_before_the_page(stack: ExitStack) -> None:
-    """The cursor moves in a transaction of its own, before the fills are stored."""
-
-    async def read_page(self: Any, place: Any) -> None:
-        page = await self._exchange.fetch_fills(place.cursor)
-        place.cursor = page.next_cursor
-        async with self._database.begin() as tx:
-            await tx.fill_cursors.save(self._account_id, page.next_cursor, complete=True)
-        if page.fills:
-            await asyncio.sleep(0)
-            await self.take(page.fills[:-1])
-        place.is_complete, place.hints_followed = True, place.hints
-        place.read_at_s = self._clock.monotonic_s()
-
-    _swap(stack, FillSync, "_read_page", read_page)
