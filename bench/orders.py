@@ -296,7 +296,7 @@ async def trading(settings: DatabaseSettings, accounts: int) -> AsyncIterator[Tr
                 ExecutionSettings(),
                 "bench",
             )
-            desks[account] = OrderDesk(context, on_sent=lambda order: None)
+            desks[account] = OrderDesk(context, on_sent=lambda order: None, on_failed=lambda: None)
             await desks[account].open_for_orders()
         yield Trading(database, desks, [], [])
 
