@@ -5,6 +5,7 @@ CANCEL_PENDING is durable before the first request.
 """
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 from loguru import logger
@@ -131,6 +132,8 @@ class OrderCanceler:
             if known.status is not _S.CANCEL_PENDING:
                 return
             after = order_states.moved(known, status, context.clock.now(), "not canceled")
+            # What the venue said last may be older than our asking, and counts all the same.
+            after = replace(after, updated_at=known.created_at)
             await tx.orders.save(after)
         context.publish_step(known, after)
 
