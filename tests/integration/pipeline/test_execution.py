@@ -279,15 +279,17 @@ async def test_nothing_is_concluded_of_orders_that_another_process_may_be_sendin
     venue, now = make_venue(), SystemClock().now()
     async with trading_on(database_settings, venue) as trading:
         name = await trading.prepare("theirs")
-    async with open_database(database_settings, name="another") as database:
-        async with database.begin() as tx:
-            later = now + timedelta(minutes=5)
-            lease = await tx.leases.take(ACCOUNT, "another", later, 3600)
-            assert lease is not None
-            order = await tx.orders.load(ACCOUNT, name)
-            await tx.orders.save(order_states.moved(order, S.SENDING, now))
-            intent = await tx.intents.load(name)
-            await tx.intents.save(intent.claimed(lease.fence, now, now))
+    async with (
+        open_database(database_settings, name="another") as database,
+        database.begin() as tx,
+    ):
+        later = now + timedelta(minutes=5)
+        lease = await tx.leases.take(ACCOUNT, "another", later, 3600)
+        assert lease is not None
+        order = await tx.orders.load(ACCOUNT, name)
+        await tx.orders.save(order_states.moved(order, S.SENDING, now))
+        intent = await tx.intents.load(name)
+        await tx.intents.save(intent.claimed(lease.fence, now, now))
     async with running_sync(database_settings, ScriptedProvider(venue), make_account()) as sync:
         await eventually(lambda: venue.opened > 3)
         for _ in range(5):
