@@ -31,6 +31,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Double,
+    ForeignKey,
     Integer,
     MetaData,
     Numeric,
@@ -164,6 +165,12 @@ class Word(TypeDecorator[StrEnum]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
         return None if value is None else self.choices(value)
+
+
+def account_id_column(*, primary_key: bool = False) -> Column[str]:
+    """Whose row it is; the row goes with its account."""
+    cascade = ForeignKey("accounts.id", ondelete="CASCADE")
+    return Column("account_id", Text, cascade, primary_key=primary_key, nullable=False)
 
 
 def strict_items(*items: SchemaItem) -> tuple[SchemaItem, ...]:

@@ -17,6 +17,7 @@ from alphapulse.database.tables.base import (
     Moment,
     Money,
     Word,
+    account_id_column,
     money_tables,
     strict_table,
 )
@@ -24,12 +25,6 @@ from alphapulse.domain.account import AccountState
 from alphapulse.domain.balance import Wallet
 from alphapulse.domain.order import OrderOrigin, OrderStatus, OrderType, Side, TimeInForce
 from alphapulse.domain.position import MarginMode, PositionSide
-
-
-def _account_id(*, primary_key: bool = False) -> Column[str]:
-    cascade = ForeignKey("accounts.id", ondelete="CASCADE")
-    return Column("account_id", Text, cascade, primary_key=primary_key, nullable=False)
-
 
 accounts = strict_table(
     "accounts",
@@ -54,7 +49,7 @@ accounts = strict_table(
 credentials = strict_table(
     "credentials",
     money_tables,
-    _account_id(primary_key=True),
+    account_id_column(primary_key=True),
     Column("name", Text, primary_key=True),
     Column("key_version", Integer, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
@@ -64,7 +59,7 @@ credentials = strict_table(
 balances = strict_table(
     "balances",
     money_tables,
-    _account_id(primary_key=True),
+    account_id_column(primary_key=True),
     Column("wallet", Word(Wallet), primary_key=True),
     Column("asset", Text, primary_key=True),
     Column("free", Money, nullable=False),
@@ -78,7 +73,7 @@ positions = strict_table(
     "positions",
     money_tables,
     Column("id", Id, Identity(), primary_key=True),
-    _account_id(),
+    account_id_column(),
     Column("exchange", Text, nullable=False),
     Column("symbol", Text, nullable=False),
     Column("side", Word(PositionSide), nullable=False),
@@ -105,7 +100,7 @@ orders = strict_table(
     "orders",
     money_tables,
     Column("id", Id, Identity(), primary_key=True),
-    _account_id(),
+    account_id_column(),
     Column("exchange", Text, nullable=False),
     Column("symbol", Text, nullable=False),
     # Missing until the venue named it.
@@ -144,7 +139,7 @@ order_events = strict_table(
     "order_events",
     money_tables,
     Column("id", Id, Identity(), primary_key=True),
-    _account_id(),
+    account_id_column(),
     # `Order.key`: the name of an order that no later answer changes.
     Column("order_key", Text, nullable=False),
     Column("at", Moment, nullable=False),
@@ -158,7 +153,7 @@ fills = strict_table(
     "fills",
     money_tables,
     Column("id", Id, Identity(), primary_key=True),
-    _account_id(),
+    account_id_column(),
     Column("exchange", Text, nullable=False),
     Column("symbol", Text, nullable=False),
     Column("trade_id", Text, nullable=False),
@@ -180,7 +175,7 @@ fills = strict_table(
 fill_cursors = strict_table(
     "fill_cursors",
     money_tables,
-    _account_id(primary_key=True),
+    account_id_column(primary_key=True),
     # Empty where the venue lists fills of all symbols at once: a key cannot be NULL.
     Column("symbol", Text, primary_key=True),
     Column("position", Text, nullable=False),

@@ -7,22 +7,17 @@ from alphapulse.database.tables.base import (
     Moment,
     Money,
     Word,
+    account_id_column,
     money_tables,
     strict_table,
 )
 from alphapulse.domain.trading import CycleOutcome, TradingMode
 
-
-def _account_id(*, primary_key: bool = False) -> Column[str]:
-    cascade = ForeignKey("accounts.id", ondelete="CASCADE")
-    return Column("account_id", Text, cascade, primary_key=primary_key, nullable=False)
-
-
 intents = strict_table(
     "intents",
     money_tables,
     Column("client_order_id", Text, primary_key=True),
-    _account_id(),
+    account_id_column(),
     Column("user_id", Text, ForeignKey("users.id", ondelete="SET NULL")),
     # The whole request as JSON, decimals as text: it is read back whole and never searched.
     Column("request", Text, nullable=False),
@@ -56,7 +51,7 @@ idempotency_keys = strict_table(
 sender_leases = strict_table(
     "sender_leases",
     money_tables,
-    _account_id(primary_key=True),
+    account_id_column(primary_key=True),
     Column("holder", Text, nullable=False),
     Column("fence", Integer, nullable=False),
     Column("expires_at", Moment, nullable=False),
@@ -103,7 +98,7 @@ reconciliations = strict_table(
     "reconciliations",
     money_tables,
     Column("id", Id, Identity(), primary_key=True),
-    _account_id(),
+    account_id_column(),
     Column("cause", Text, nullable=False),
     Column("began_at", Moment, nullable=False),
     Column("ended_at", Moment, nullable=False),
@@ -120,7 +115,7 @@ reconciliations = strict_table(
 asset_books = strict_table(
     "asset_books",
     money_tables,
-    _account_id(primary_key=True),
+    account_id_column(primary_key=True),
     # An asset, or a symbol where it is a position.
     Column("subject", Text, primary_key=True),
     Column("expected", Money, nullable=False),
