@@ -41,11 +41,10 @@ class _Case:
 
 
 class OrderResolver:
-    """Looks for every order of one account that is SENDING in no hand of ours, UNKNOWN, or being
-    canceled.
+    """Looks for every order of one account that is UNKNOWN, or SENDING in no hand of ours.
 
     Args:
-        is_in_flight: whether this process is sending or canceling that order right now.
+        is_in_flight: whether this process is sending that order right now.
     """
 
     def __init__(
