@@ -7,6 +7,7 @@ ours in one place.
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Executable, Row, Select, Table, inspect
@@ -99,13 +100,11 @@ class Statements:
         """
         if not rows:
             return
-        identity = list(key or (column.name for column in table.primary_key))
-        insert = self._adapter.insert(table)
-        replaced = {c: insert.excluded[c] for c in rows[0] if c not in identity and c not in keep}
+        identity = tuple(key or (column.name for column in table.primary_key))
+        replaced = tuple(c for c in rows[0] if c not in identity and c not in keep)
+        upsert = _upsert(self._adapter.insert, table, identity, replaced)
         with translated(self._adapter):
-            await self._connection.execute(
-                insert.on_conflict_do_update(index_elements=identity, set_=replaced), rows
-            )
+            await self._connection.execute(upsert, rows)
 
     async def upsert_stored(
         self,
@@ -141,3 +140,17 @@ class Statements:
     def stored_moment(self, at: datetime) -> datetime | int:
         """A time as the driver takes it."""
         return stored_moment(at, self._connection.dialect)
+
+
+@cache
+def _upsert(
+    insert: Callable[[Table], Upsert],
+    table: Table,
+    identity: tuple[str, ...],
+    replaced: tuple[str, ...],
+) -> Upsert:
+    """Made once: to describe it to SQLAlchemy takes several times what running it does."""
+    into = insert(table)
+    return into.on_conflict_do_update(
+        index_elements=identity, set_={name: into.excluded[name] for name in replaced}
+    )

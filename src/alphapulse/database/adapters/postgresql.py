@@ -107,7 +107,8 @@ class PostgresqlAdapter:
         if store is Store.MONEY and not self._migrates:
             await connection.execute(ONE_WRITER)
 
-    def insert(self, table: Table) -> Upsert:
+    @staticmethod
+    def insert(table: Table) -> Upsert:
         return postgresql.insert(table)
 
     def translate(self, error: Exception) -> AlphaPulseError:

@@ -94,7 +94,8 @@ class SqliteAdapter:
     async def begin_writing(self, connection: AsyncConnection, store: Store) -> None:
         """The turn was waited for before."""
 
-    def insert(self, table: Table) -> Upsert:
+    @staticmethod
+    def insert(table: Table) -> Upsert:
         return sqlite.insert(table)
 
     def translate(self, error: Exception) -> AlphaPulseError:
