@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, cast
 
 from alphapulse import errors
+from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.errors import ExchangeUnavailable, OrderOutcomeUnknown
 from alphapulse.exchanges.port import (
@@ -132,6 +133,9 @@ class RemoteExchange:
         self, symbols: Sequence[Symbol], since: datetime
     ) -> tuple[FillCursor, ...]:
         return (FillCursor(None, "0"),)
+
+    def first_flow_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
+        return ()
 
     async def watch_market(self, *_: object, on_connected: Callable[[], None]) -> None:
         """Prices are not what this is about."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import NoReturn, TypeVar, cast
 
 from alphapulse.domain.balance import Balance, BalanceReport, Wallet
+from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import Asset, ClientOrderId, ExchangeOrderId, Symbol
 from alphapulse.domain.order import Fill, Order, OrderRequest
 from alphapulse.domain.position import MarginMode, Position, PositionSide
@@ -258,6 +259,9 @@ class SimulatedExchange:
         if self.capabilities.fills_without_symbol:
             return (FillCursor(None, "0"),)
         return tuple(FillCursor(symbol, "0") for symbol in symbols)
+
+    def first_flow_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
+        return ()
 
     async def measure_clock(self) -> int:
         return await self._ask(lambda: 0)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from alphapulse.domain.account import Permissions
 from alphapulse.domain.balance import BalanceReport
+from alphapulse.domain.cash_flow import CashFlow, FlowCursor
 from alphapulse.domain.identifiers import (
     AccountId,
     ClientOrderId,
@@ -54,6 +55,8 @@ class Capabilities:
     """The venue tells what a key may do."""
     trading: bool = False
     """Orders can be sent through us; `OrderProfile` says which."""
+    cash_flows: bool = False
+    """The venue tells *everything* that moves balances besides fills: books can be exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,16 @@ class FillPage:
     is_last: bool
     read_until: datetime | None = None
     """Up to when everything is read now, where the venue pages by time; it tells the progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPage:
+    """As `FillPage`, of one list of cash flows."""
+
+    flows: tuple[CashFlow, ...]
+    next_cursor: FlowCursor
+    is_last: bool
+    read_until: datetime | None = None
 
 
 class MarketSink(Protocol):
@@ -149,6 +162,13 @@ class Exchange(Protocol):
         """Where to start reading a history that begins at ``since``; one cursor where the venue
         needs no symbol."""
         ...
+
+    def first_flow_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
+        """One for each list of cash flows the venue has, to be read from ``since`` on; none where
+        it tells of none through us."""
+        ...
+
+    async def fetch_cash_flows(self, cursor: FlowCursor) -> FlowPage: ...
 
     async def fetch_tickers(self, symbols: Sequence[Symbol]) -> tuple[Ticker, ...]: ...
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.domain.instrument import Instrument
 from alphapulse.domain.market import Candle, Ticker, Timeframe
@@ -18,7 +19,7 @@ from alphapulse.errors import InstrumentUnavailable, InvalidInput
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.session import ExchangeSession, ms_of
-from alphapulse.exchanges.port import Capabilities
+from alphapulse.exchanges.port import Capabilities, FlowPage
 
 T = TypeVar("T")
 
@@ -133,6 +134,13 @@ class CcxtExchange:
         )
         candles = [parse.candle(row, self._id, symbol, timeframe, asked_at) for row in rows]
         return tuple(sorted(candles, key=lambda one: one.open_time))
+
+    def first_flow_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
+        """None, where an adapter does not say otherwise."""
+        return ()
+
+    async def fetch_cash_flows(self, cursor: FlowCursor) -> FlowPage:
+        raise InvalidInput("no cash flows are read here", exchange=self._id, source=cursor.source)
 
     async def close(self) -> None:
         await self._session.close()
