@@ -267,7 +267,7 @@ async def test_fee_in_bnb_changes_asset_in_the_middle_of_an_order(simulator: Sim
     assert price is not None
     # As much BNB as the fee of a first part of 0.2 BTC costs.
     enough = Decimal("0.2") * price * Decimal("0.00076")
-    venue.deposit(account, "BNB", enough - account.wallet.free("BNB"))
+    simulator.world.deposit(LABEL, "BNB", enough - account.wallet.free("BNB"))
     seller = venue.open_account("other", {"BTC": Decimal(10)})
     market = simulator.world.market("binance", BTC)
     sell = OrderRequest(Side.SELL, OrderKind.MARKET, Decimal("0.2"))

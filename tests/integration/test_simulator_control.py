@@ -147,6 +147,36 @@ async def test_funding_is_paid_now(control: Control, simulator: Simulator) -> No
     assert simulator.books(LABEL).balances["USDT"].total == before - paid
 
 
+async def test_money_is_moved_without_an_order(control: Control, simulator: Simulator) -> None:
+    simulator.pause()
+    binance = "/accounts/binance-main"
+
+    def has(asset: str) -> Decimal:
+        return simulator.books("binance-main").balances[asset].total
+
+    usdt, bnb, eth = has("USDT"), has("BNB"), has("ETH")
+
+    await control.post(f"{binance}/withdraw", asset="USDT", amount="10", fee="0.5", network="TRX")
+    out, into = await control.post(
+        f"{binance}/send", to=LABEL, asset="ETH", amount="1", after_s=3600
+    )
+    await control.post(f"{binance}/reward", asset="BNB", amount="0.25", note="Launchpool")
+    await control.post(f"{binance}/transfer", asset="USDT", amount="5", into="linear")
+
+    assert (has("USDT"), has("BNB"), has("ETH")) == (
+        usdt - Decimal("15.5"),
+        bnb + Decimal("0.25"),
+        eth - 1,
+    )
+    assert out["txid"] == into["txid"]
+    known = await control.get(f"{binance}/crossings")
+    assert [one["state"] for one in known[-2:]] == ["done", "pending"]
+    await control.post(f"{binance}/crossings/{out['id']}/fail")
+    assert has("ETH") == eth
+    await control.post(f"{binance}/convert", spent={"ETH": "0.1"}, into="BNB")
+    assert (has("ETH"), has("BNB") > bnb + Decimal("0.25")) == (eth - Decimal("0.1"), True)
+
+
 async def test_venue_stops_and_starts(control: Control, simulator: Simulator) -> None:
     await control.post("/venues/bybit/stop")
     async with plain_bybit(simulator) as client:
@@ -176,6 +206,11 @@ async def test_faults_are_listed_counted_and_lifted(control: Control, simulator:
         ("/venues/kraken/stop", None, 404),
         (f"/accounts/{LABEL}/deposit", {"asset": "BTC", "amount": "-1000"}, 400),
         (f"/accounts/{LABEL}/deposit", {"asset": "BTC"}, 400),
+        (f"/accounts/{LABEL}/withdraw", {"asset": "BTC", "amount": "-1"}, 400),
+        (f"/accounts/{LABEL}/send", {"asset": "BTC", "amount": "0.1", "to": "nobody"}, 404),
+        (f"/accounts/{LABEL}/transfer", {"asset": "BTC", "amount": "1", "into": "linear"}, 404),
+        (f"/accounts/{LABEL}/convert", {"spent": {"NOSUCH": "1"}, "into": "BTC"}, 400),
+        (f"/accounts/{LABEL}/crossings/999/fail", None, 404),
         ("/venues/bybit/status", {"symbol": "NO/THING", "status": "halt"}, 404),
         ("/faults", {"kind": "meteor"}, 400),
     ],

@@ -13,7 +13,10 @@ from pydantic import ValidationError
 from alphapulse.domain.order import Side
 from alphapulse.errors import ConfigurationInvalid
 from alphapulse.simulator.core.account import Account
+from alphapulse.simulator.core.candles import HOUR_MS
+from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.order import OrderKind, OrderRequest, OrderState, TimeInForce
+from alphapulse.simulator.core.treasury import Route
 from alphapulse.simulator.core.trigger import Trail, TriggerRequest
 from alphapulse.simulator.settings import SimulatedAccountSettings, SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
@@ -58,6 +61,8 @@ def picture(simulator: Simulator) -> dict[str, Any]:
             "final": [vars_of(order) for order in known.final_orders],
             "fills": list(known.fills),
             "leverage": known.leverage,
+            "crossings": list(simulator.world.crossings(label)),
+            "ledger": list(simulator.world.venues[books.venue].ledger.all_entries(label)),
         }
     return pictures
 
@@ -72,6 +77,11 @@ def arrange(simulator: Simulator) -> None:
     world.trade("bybit-unified", "BTC/USDT", Side.BUY, Decimal("0.01"))
     world.trade("bybit-unified", SWAP, Side.SELL, Decimal("0.05"))
     world.settle_funding("bybit")
+    later = Route("ETH", after_ms=10**9)
+    world.send("bybit-unified", "binance-main", "USDT", Decimal(50), later, fee=Decimal("0.4"))
+    world.transfer("binance-main", "USDT", Decimal(20), Category.LINEAR)
+    world.convert("binance-main", {"ADA": Decimal("1.5")}, "BNB")
+    world.reward("binance-second", "EUR", Decimal("0.07"), note="Simple Earn", is_interest=True)
     venue = world.venues["bybit"]
     mine = account(simulator, "bybit-unified")
     spot, swap = world.market("bybit", "BTC/USDT"), world.market("bybit", SWAP)
@@ -112,6 +122,26 @@ async def test_second_run_goes_on_where_the_first_one_ended(
     assert any(charges)
     assert placed.id >= numbers.next_order_id
     assert placed.fills[0].trade_id > numbers.tape["spot BTCUSDT"][0]
+
+
+async def test_money_that_was_under_way_arrives_after_a_restart(
+    settings: SimulatorSettings,
+) -> None:
+    async with running(settings) as first:
+        sent, _ = first.world.send(
+            "bybit-unified", "binance-main", "ETH", Decimal(1), Route(after_ms=HOUR_MS)
+        )
+        before = first.books("binance-main").balances["ETH"].total
+    async with running(settings) as second:
+        assert second.books("binance-main").balances["ETH"].total == before
+        arriving = second.world.crossings("binance-main")[-1]
+        assert arriving.txid == sent.txid
+        arriving.due_ms = 0
+        second.world.venues["binance"].advance()
+        made = second.world.deposit("binance-main", "ETH", Decimal(2))
+
+        assert second.books("binance-main").balances["ETH"].total == before + 3
+        assert made.id > arriving.id
 
 
 async def test_orders_of_the_first_run_trade_expire_and_cancel_in_the_second(

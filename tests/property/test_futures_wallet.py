@@ -81,7 +81,7 @@ class Scene:
             self.venue.cancel(self.accounts[who], opened[which % len(opened)])
 
     def _transfer(self, who: int, into: Category, amount: int) -> None:
-        self.venue.transfer(self.accounts[who], "USDT", Decimal(amount), into)
+        self.venue.treasury.transfer(self.accounts[who], "USDT", Decimal(amount), into)
 
     def _margin(self, amount: int) -> None:
         for position in tuple(self.accounts[1].positions.values()):

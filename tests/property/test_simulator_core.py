@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.account import Account
+from alphapulse.simulator.core.candles import HOUR_MS
 from alphapulse.simulator.core.clock import VirtualMarketClock
 from alphapulse.simulator.core.events import CoreEvent, DepthChanged
 from alphapulse.simulator.core.exchange import Venue
@@ -14,6 +15,7 @@ from alphapulse.simulator.core.instrument import Category, atoms_of
 from alphapulse.simulator.core.listing import linear_instruments, spot_instruments
 from alphapulse.simulator.core.order import OrderKind, OrderRequest, TimeInForce
 from alphapulse.simulator.core.refusal import Refused
+from alphapulse.simulator.core.treasury import CrossingState, Route
 from alphapulse.simulator.core.trigger import PriceKind, Trail, TriggerRequest
 
 DEPOSITS = {"USDT": Decimal(50_000), "BTC": Decimal(2), "BNB": Decimal("0.5")}
@@ -46,6 +48,17 @@ moves = st.tuples(st.just("move"), PRICES)
 crashes = st.tuples(st.just("move"), st.integers(20_000, 45_000))
 flows = st.tuples(st.just("flow"), st.sampled_from(Side), st.integers(1, 200))
 hours = st.tuples(st.just("wait"), st.integers(1, 9))
+amounts = st.decimals("0.00000001", "3", places=12)
+assets = st.sampled_from(["USDT", "BTC", "BNB"])
+routes = st.sampled_from([Route(), Route(after_ms=HOUR_MS)])
+whos = st.integers(0, 1)
+treasury = st.one_of(
+    st.tuples(st.just("deposit"), whos, assets, amounts, routes),
+    st.tuples(st.just("withdraw"), whos, assets, amounts, amounts, routes),
+    st.tuples(st.just("fail"), whos, st.integers(0, 5)),
+    st.tuples(st.just("reward"), whos, assets, st.decimals("-1", "1", places=12)),
+    st.tuples(st.just("convert"), whos, assets, assets, amounts),
+)
 
 
 class Scene:
@@ -129,6 +142,22 @@ class Scene:
                 limit_price=Decimal(price),
             )
 
+    def _deposit(self, who: int, asset: str, amount: Decimal, route: Route) -> None:
+        self.venue.treasury.deposit(self.accounts[who], asset, amount, route=route)
+
+    def _withdraw(self, who: int, asset: str, amount: Decimal, fee: Decimal, route: Route) -> None:
+        self.venue.treasury.withdraw(self.accounts[who], asset, amount, route=route, fee=fee)
+
+    def _fail(self, who: int, which: int) -> None:
+        known = self.venue.treasury.crossings(self.accounts[who].id)
+        self.venue.treasury.fail(known[which % len(known)])
+
+    def _reward(self, who: int, asset: str, amount: Decimal) -> None:
+        self.venue.treasury.reward(self.accounts[who], asset, amount)
+
+    def _convert(self, who: int, asset: str, into: str, amount: Decimal) -> None:
+        self.venue.treasury.convert(self.accounts[who], {asset: amount}, into)
+
     def _move(self, price: int) -> None:
         self.move(price)
 
@@ -143,6 +172,35 @@ class Scene:
     def _nth(self, account: Account, which: int):  # type: ignore[no-untyped-def]
         opened = list(account.open_orders.values())
         return opened[which % len(opened)] if opened else None
+
+
+def crossed(venue: Venue, asset: str) -> int:
+    """What came over the border and did not leave; the fee of a withdrawal stays."""
+    total = 0
+    for account in venue.accounts.values():
+        for one in venue.treasury.crossings(account.id):
+            if one.asset == asset and one.is_deposit and one.state is CrossingState.DONE:
+                total += atoms_of(one.amount)
+            if one.asset == asset and not one.is_deposit and one.state is not CrossingState.FAILED:
+                total -= atoms_of(one.amount)
+    return total
+
+
+def told(venue: Venue, account: Account, asset: str) -> int:
+    """What the ledger and the fills say that an account must have."""
+    entries = venue.ledger.all_entries(account.id)
+    total = sum(atoms_of(one.amount) for one in entries if one.asset == asset)
+    for fill in account.fills:
+        instrument, sign = fill.instrument, 1 if fill.side is Side.BUY else -1
+        if fill.fee_asset == asset:
+            total -= fill.fee_atoms
+        if instrument.category is Category.LINEAR:
+            total += fill.realized_atoms if instrument.quote == asset else 0
+        elif instrument.base == asset:
+            total += sign * fill.lots * instrument.lot_atoms
+        elif instrument.quote == asset:
+            total -= sign * instrument.notional_atoms(fill.ticks, fill.lots)
+    return total
 
 
 def in_circulation(venue: Venue, asset: str) -> int:
@@ -162,7 +220,8 @@ def in_circulation(venue: Venue, asset: str) -> int:
 @given(
     st.lists(
         st.one_of(
-            orders, orders, orders, waits, waits, cancels, amends, moves, flows, crashes, hours
+            *(orders, orders, orders, waits, waits, cancels, amends, moves, flows, crashes),
+            *(hours, treasury, treasury),
         ),
         max_size=25,
     )
@@ -172,8 +231,10 @@ def test_every_atom_is_accounted_for_whatever_happens(steps) -> None:  # type: i
     for step in steps:
         scene.do(step)
 
-        for asset, amount in DEPOSITS.items():
-            assert in_circulation(scene.venue, asset) == 2 * atoms_of(amount), asset
+        for asset in DEPOSITS:
+            assert in_circulation(scene.venue, asset) == crossed(scene.venue, asset), asset
+            for account in scene.accounts:
+                assert account.wallet[asset].total == told(scene.venue, account, asset), asset
         everybody = [*scene.accounts, scene.venue.house]
         assert sum(a.positions["BTCUSDT"].lots for a in everybody if a.positions) == 0
         for account in scene.accounts:

@@ -9,19 +9,20 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from functools import wraps
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from alphapulse.domain.money import plain
+from alphapulse.domain.money import ZERO, plain
 from alphapulse.domain.order import Side
-from alphapulse.simulator.core.instrument import MarketStatus
+from alphapulse.simulator.core.instrument import Category, MarketStatus
 from alphapulse.simulator.core.order import Order
 from alphapulse.simulator.core.position import PositionSide
 from alphapulse.simulator.core.profile import VenueProfile
 from alphapulse.simulator.core.refusal import Refused
+from alphapulse.simulator.core.treasury import Route
 from alphapulse.simulator.drivers.conductor import Conductor
 from alphapulse.simulator.faults.menu import MENU
 from alphapulse.simulator.faults.script import FAULT, Entry, FaultScript
@@ -41,11 +42,55 @@ class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Transfer(_Body):
-    """Money from outside; a negative amount leaves."""
+class Deposit(_Body):
+    """Money from outside after so many seconds; a negative amount leaves."""
 
     asset: str
     amount: Decimal
+    network: str = ""
+    txid: str = ""
+    after_s: float = Field(default=0, ge=0)
+
+    @property
+    def route(self) -> Route:
+        return Route(self.network, self.txid, round(self.after_s * 1000))
+
+
+class Withdrawal(Deposit):
+    """Money to outside; ``fee`` is the network's, on top."""
+
+    amount: Decimal = Field(gt=0)
+    fee: Decimal = Field(default=ZERO, ge=0)
+
+
+class Sending(Withdrawal):
+    """To another simulated account, by its label."""
+
+    to: str
+
+
+class WalletTransfer(_Body):
+    """Into the wallet of a category."""
+
+    asset: str
+    amount: Decimal = Field(gt=0)
+    into: Category
+
+
+class Reward(_Body):
+    """What the venue gives; negative interest is paid."""
+
+    asset: str
+    amount: Decimal
+    note: str = ""
+    is_interest: bool = False
+
+
+class Conversion(_Body):
+    """Amounts by asset, all turned into one."""
+
+    spent: dict[str, Annotated[Decimal, Field(gt=0)]] = Field(min_length=1)
+    into: str
 
 
 class Trade(_Body):
@@ -123,6 +168,13 @@ class ControlApi:
             _get("/_control/state", self._state),
             _get(account, self._books),
             _post(f"{account}/deposit", self._deposit),
+            _post(f"{account}/withdraw", self._withdraw),
+            _post(f"{account}/send", self._send),
+            _get(f"{account}/crossings", self._crossings),
+            _post(f"{account}/crossings/{{id}}/fail", self._fail),
+            _post(f"{account}/transfer", self._transfer),
+            _post(f"{account}/reward", self._reward),
+            _post(f"{account}/convert", self._convert),
             _post(f"{account}/trade", self._trade),
             _post(f"{account}/cancel", self._cancel),
             _post(f"{account}/liquidate", self._liquidate),
@@ -165,8 +217,45 @@ class ControlApi:
         return self._world.books(http.match_info["label"])
 
     async def _deposit(self, http: web.Request) -> object:
-        body = await _body(http, Transfer)
-        self._world.deposit(http.match_info["label"], body.asset, body.amount)
+        body = await _body(http, Deposit)
+        return self._world.deposit(http.match_info["label"], body.asset, body.amount, body.route)
+
+    async def _withdraw(self, http: web.Request) -> object:
+        body = await _body(http, Withdrawal)
+        label = http.match_info["label"]
+        return self._world.withdraw(label, body.asset, body.amount, body.route, fee=body.fee)
+
+    async def _send(self, http: web.Request) -> object:
+        body = await _body(http, Sending)
+        label = http.match_info["label"]
+        return self._world.send(label, body.to, body.asset, body.amount, body.route, fee=body.fee)
+
+    async def _crossings(self, http: web.Request) -> object:
+        return list(self._world.crossings(http.match_info["label"]))
+
+    async def _fail(self, http: web.Request) -> object:
+        self._world.fail(http.match_info["label"], int(http.match_info["id"]))
+        return {}
+
+    async def _transfer(self, http: web.Request) -> object:
+        body = await _body(http, WalletTransfer)
+        self._world.transfer(http.match_info["label"], body.asset, body.amount, body.into)
+        return {}
+
+    async def _reward(self, http: web.Request) -> object:
+        body = await _body(http, Reward)
+        self._world.reward(
+            http.match_info["label"],
+            body.asset,
+            body.amount,
+            note=body.note,
+            is_interest=body.is_interest,
+        )
+        return {}
+
+    async def _convert(self, http: web.Request) -> object:
+        body = await _body(http, Conversion)
+        self._world.convert(http.match_info["label"], body.spent, body.into)
         return {}
 
     async def _trade(self, http: web.Request) -> object:

@@ -16,6 +16,7 @@ from alphapulse.simulator.core.instrument import Category, Instrument, atoms_of
 from alphapulse.simulator.core.ledger import LedgerEntry
 from alphapulse.simulator.core.order import Fill, Order
 from alphapulse.simulator.core.position import Position
+from alphapulse.simulator.core.treasury import Crossing
 from alphapulse.simulator.packing import packed, unpacked
 from alphapulse.simulator.world import SimulatedAccount, World
 
@@ -48,6 +49,8 @@ class SavedAccount(msgspec.Struct, kw_only=True):
     fills: list[msgspec.Raw]
     funding: list[Row]
     ledger: list[Row]
+    crossings: list[Row] = []
+    """Deposits and withdrawals, also those under way."""
 
 
 class SavedVenue(msgspec.Struct, kw_only=True):
@@ -113,6 +116,7 @@ class Photographer:
             fills=[self._fill(venue, fill) for fill in account.fills],
             funding=[_row(charge) for charge in venue.funding_charges(account)],
             ledger=[_row(entry) for entry in venue.ledger.all_entries(account.id)],
+            crossings=[packed(one) for one in venue.treasury.crossings(account.id)],
         )
 
     def _key(self, venue: Venue, account: Account) -> ApiKey:
@@ -192,6 +196,7 @@ def _restore_account(world: World, venue: Venue, saved: SavedAccount) -> None:
     account.client_ids.update(saved.client_ids)
     venue.adopt(account, [_thing(FundingCharged, row, venue) for row in saved.funding])
     venue.ledger.resume(account.id, [_ledger_entry(row, venue) for row in saved.ledger])
+    venue.treasury.resume(account.id, [unpacked(Crossing, row) for row in saved.crossings])
     key = unpacked(ApiKey, saved.api_key)
     world.add(SimulatedAccount(venue.name, account.label, key.key, key.secret), key)
 

@@ -11,6 +11,7 @@ from alphapulse.errors import ConfigurationInvalid
 from alphapulse.simulator.core.events import (
     BalancesChanged,
     CoreEvent,
+    CrossingChanged,
     LeverageChanged,
     OrderChanged,
     PositionChanged,
@@ -24,6 +25,9 @@ WRITE_EVERY_S = 1.0
 
 # A large state takes its time to write; the venues should have most of it.
 REST_FACTOR = 20
+
+
+_SAVED = OrderChanged | BalancesChanged | CrossingChanged | PositionChanged | LeverageChanged
 
 
 class _Version(msgspec.Struct):
@@ -101,7 +105,7 @@ class StateKeeper:
         os.replace(temporary, self._path)
 
     def _hear(self, event: CoreEvent) -> None:
-        if isinstance(event, OrderChanged | BalancesChanged | PositionChanged | LeverageChanged):
+        if isinstance(event, _SAVED):
             self._changed.set()
 
 

@@ -4,20 +4,22 @@ What a test or a person does to the market from outside, and what is exactly tru
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.account import Account, ApiKey, Wallet
 from alphapulse.simulator.core.clock import AuthClock
-from alphapulse.simulator.core.events import CoreEvent, Happening, OrderChanged
+from alphapulse.simulator.core.events import Cause, CoreEvent, Happening, OrderChanged
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, MarketStatus
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest
 from alphapulse.simulator.core.position import Position, PositionSide
 from alphapulse.simulator.core.profile import VenueProfile
+from alphapulse.simulator.core.treasury import AT_ONCE, Crossing, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +163,76 @@ class World:
             if market.last_price is not None
         }
 
-    def deposit(self, label: str, asset: str, amount: Decimal) -> None:
-        """Money from outside; a negative amount is a withdrawal."""
+    def deposit(self, label: str, asset: str, amount: Decimal, route: Route = AT_ONCE) -> Crossing:
+        """Money from outside; a negative amount is a withdrawal without a fee."""
+        if amount < 0:
+            return self.withdraw(label, asset, -amount, route)
         venue, account = self._account(label)
-        venue.deposit(account, asset, amount)
+        return venue.treasury.deposit(account, asset, amount, route=route)
+
+    def withdraw(
+        self,
+        label: str,
+        asset: str,
+        amount: Decimal,
+        route: Route = AT_ONCE,
+        *,
+        fee: Decimal = ZERO,
+    ) -> Crossing:
+        """Money to outside; the network's ``fee`` leaves on top."""
+        venue, account = self._account(label)
+        return venue.treasury.withdraw(account, asset, amount, route=route, fee=fee)
+
+    def send(
+        self,
+        label: str,
+        to: str,
+        asset: str,
+        amount: Decimal,
+        route: Route = AT_ONCE,
+        *,
+        fee: Decimal = ZERO,
+    ) -> tuple[Crossing, Crossing]:
+        """Withdraw from one account and deposit to another, as their owner would; both ends show
+        the same txid."""
+        venue, account = self._account(to)
+        out = self.withdraw(label, asset, amount, route, fee=fee)
+        arriving = Route(out.network, out.txid, route.after_ms)
+        return out, venue.treasury.deposit(account, asset, amount, route=arriving)
+
+    def crossings(self, label: str) -> Sequence[Crossing]:
+        """An account's deposits and withdrawals, oldest first."""
+        venue, account = self._account(label)
+        return venue.treasury.crossings(account.id)
+
+    def fail(self, label: str, crossing_id: int) -> None:
+        """Let a deposit not come, or give a withdrawal back."""
+        venue, _ = self._account(label)
+        found = (one for one in self.crossings(label) if one.id == crossing_id)
+        crossing = next(found, None)
+        if crossing is None:
+            raise KeyError(f"{label} has no deposit or withdrawal {crossing_id}")
+        venue.treasury.fail(crossing)
+
+    def transfer(self, label: str, asset: str, amount: Decimal, into: Category) -> None:
+        """Between the spot and the futures wallet of an account that has both."""
+        venue, account = self._account(label)
+        if account.futures_wallet is None:
+            raise KeyError(f"{label} has one wallet")
+        venue.treasury.transfer(account, asset, amount, into)
+
+    def reward(
+        self, label: str, asset: str, amount: Decimal, *, note: str = "", is_interest: bool = False
+    ) -> None:
+        """The venue gives something, or takes interest where the amount is negative."""
+        venue, account = self._account(label)
+        cause = Cause.INTEREST if is_interest else Cause.REWARD
+        venue.treasury.reward(account, asset, amount, note=note, cause=cause)
+
+    def convert(self, label: str, spent: Mapping[str, Decimal], into: str) -> None:
+        """Turn amounts of assets, usually dust, into another without an order."""
+        venue, account = self._account(label)
+        venue.treasury.convert(account, spent, into)
 
     def trade(
         self,

@@ -156,6 +156,13 @@ class Cause(StrEnum):
     """Locked, unlocked or traded."""
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
+    GIVEN_BACK = "given_back"
+    """A withdrawal that failed."""
+    TRANSFER = "transfer"
+    """Between two wallets of the account."""
+    CONVERSION = "conversion"
+    REWARD = "reward"
+    INTEREST = "interest"
     FUNDING = "funding"
     MARGIN = "margin"
     """Moved between the wallet and an isolated position; the total is the same."""
@@ -163,6 +170,18 @@ class Cause(StrEnum):
     """The fee of a liquidation; its profit or loss comes with the fills."""
     INSURANCE = "insurance"
     """What a bankrupt position owed, paid by the insurance fund."""
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What a change of a balance belongs to."""
+
+    reference: str
+    """Of a crossing its txid; shared by both halves of a transfer or a conversion."""
+    note: str = ""
+    """Of a reward what for; of a conversion the other asset."""
+    fee: Decimal = Decimal(0)
+    """What of the change, or beside what came, was charged; the asset's units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +195,15 @@ class BalancesChanged(CoreEvent):
     """Change of the only asset, for everything but orders."""
     category: Category = Category.SPOT
     """Whose wallet it is, where perpetuals have one of their own."""
+    movement: Movement | None = None
+    """What the treasury knows of it; ``None`` where trading was the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossingChanged(CoreEvent):
+    """A deposit or a withdrawal was announced, or ended."""
+
+    account_id: str
 
 
 @dataclass(frozen=True, slots=True)

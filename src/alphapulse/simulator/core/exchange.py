@@ -14,7 +14,6 @@ from alphapulse.simulator.core.desk import OrderDesk
 from alphapulse.simulator.core.entry import Change, Entry
 from alphapulse.simulator.core.events import (
     CandleClosed,
-    Cause,
     CoreEvent,
     FundingCharged,
     MarketStatusChanged,
@@ -42,6 +41,7 @@ from alphapulse.simulator.core.settlement import Settlement
 from alphapulse.simulator.core.sight import Sight, find
 from alphapulse.simulator.core.teller import Teller
 from alphapulse.simulator.core.terms import Terms
+from alphapulse.simulator.core.treasury import Treasury
 from alphapulse.simulator.core.trigger import TriggerRequest
 
 FUNDING_INTERVAL_MS = 8 * HOUR_MS
@@ -69,6 +69,7 @@ class Numbers:
     last_funding_id: int
     tape: dict[str, tuple[int, int]]
     """Last trade and last aggregate trade of each market that has traded."""
+    last_movement_id: int = 0
 
 
 class Venue:
@@ -121,6 +122,17 @@ class Venue:
         self.terms = Terms(self._teller, self._feed, self.mark_price, clock.now_ms)
         """Leverage and modes of the customers' perpetuals."""
         self._funding = Funding(self.house, self._accounts, self._teller, self._feed, clock.now_ms)
+        self.treasury = Treasury(
+            name,
+            self.house,
+            self.fees,
+            self._accounts,
+            self._teller,
+            self._movable,
+            self.convert,
+            clock.now_ms,
+        )
+        """Whatever moves money without an order."""
         self._liquidator = Liquidator(
             self.house,
             self.fees,
@@ -157,7 +169,7 @@ class Venue:
 
     def advance(self) -> None:
         """Catch up with the clock: close every minute that ended, charge funding that fell due,
-        end orders whose time is over.
+        let money arrive, end orders whose time is over.
 
         Candles close exactly on the minute when the clock is moved from minute to minute.
         """
@@ -168,6 +180,7 @@ class Venue:
             if now_minute_ms - self._minute_ms > FUNDING_INTERVAL_MS:
                 self._minute_ms = now_minute_ms
             self._close_minute(self._minute_ms)
+        self.treasury.advance()
         self._desk.expire(lambda order: self._markets[order.instrument.key])
 
     # Markets.
@@ -307,9 +320,9 @@ class Venue:
         )
         self._accounts[account_id] = account
         for asset, amount in deposits.items():
-            self.deposit(account, asset, amount)
+            self.treasury.deposit(account, asset, amount)
         for asset, amount in (futures or {}).items():
-            self.deposit(account, asset, amount, Category.LINEAR)
+            self.treasury.deposit(account, asset, amount, Category.LINEAR)
         return account
 
     def adopt(self, account: Account, charges: Iterable[FundingCharged] = ()) -> None:
@@ -328,12 +341,15 @@ class Venue:
             for (category, name), market in self._markets.items()
             if any(market.tape_ids)
         }
-        return Numbers(self._entry.next_order_id, self._funding.last_id, tape)
+        return Numbers(
+            self._entry.next_order_id, self._funding.last_id, tape, self.treasury.last_id
+        )
 
     def resume(self, numbers: Numbers) -> None:
         """Go on numbering from there."""
         self._entry.next_order_id = numbers.next_order_id
         self._funding.last_id = numbers.last_funding_id
+        self.treasury.last_id = numbers.last_movement_id
         for (category, name), market in self._markets.items():
             market.resume(*numbers.tape.get(f"{category} {name}", (0, 0)))
 
@@ -355,35 +371,6 @@ class Venue:
     @property
     def keys(self) -> tuple[ApiKey, ...]:
         return tuple(self._keys.values())
-
-    def deposit(
-        self,
-        account: Account,
-        asset: str,
-        amount: Decimal,
-        category: Category = Category.SPOT,
-    ) -> None:
-        """Money from outside arrives in the wallet of a category; a negative amount leaves.
-
-        Raises:
-            Refused: INSUFFICIENT_BALANCE, for more than is free.
-        """
-        atoms = atoms_of(amount)
-        if self._movable(account, asset, category) + min(atoms, 0) < 0:
-            raise Refused(RefusalReason.INSUFFICIENT_BALANCE, asset)
-        account.wallet_of(category).add(asset, atoms)
-        cause = Cause.DEPOSIT if atoms > 0 else Cause.WITHDRAWAL
-        self._teller.balances(account, asset, category=category, cause=cause, delta=amount)
-
-    def transfer(self, account: Account, asset: str, amount: Decimal, into: Category) -> None:
-        """Move money between the two wallets of an account that has two.
-
-        Raises:
-            Refused: INSUFFICIENT_BALANCE, for more than is free.
-        """
-        out = Category.SPOT if into is Category.LINEAR else Category.LINEAR
-        self.deposit(account, asset, -amount, out)
-        self.deposit(account, asset, amount, into)
 
     def _movable(self, account: Account, asset: str, category: Category) -> int:
         """Atoms that may leave a wallet: of a futures wallet only what no position needs."""

@@ -5,7 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from alphapulse.simulator.core.events import BalancesChanged, Cause, CoreEvent, FundingCharged
+from alphapulse.simulator.core.events import (
+    BalancesChanged,
+    Cause,
+    CoreEvent,
+    FundingCharged,
+    Movement,
+)
 from alphapulse.simulator.core.instrument import Category, Instrument
 
 # Some years of funding of a few positions.
@@ -24,6 +30,8 @@ class LedgerEntry:
     amount: Decimal
     instrument: Instrument | None = None
     """Of funding: what it was paid for."""
+    movement: Movement | None = None
+    """Of what the treasury moved."""
 
 
 class Ledger:
@@ -48,7 +56,7 @@ class Ledger:
             if event.delta is not None and event.cause is not Cause.FUNDING:
                 self._note(
                     event, event.account_id, event.cause, event.category, event.assets[0],
-                    event.delta,
+                    event.delta, movement=event.movement,
                 )  # fmt: skip
 
     def entries(self, account_id: str, category: Category) -> Sequence[LedgerEntry]:
@@ -79,8 +87,11 @@ class Ledger:
         asset: str,
         amount: Decimal,
         instrument: Instrument | None = None,
+        movement: Movement | None = None,
     ) -> None:
-        entry = LedgerEntry(self._next_id, event.at_ms, cause, category, asset, amount, instrument)
+        entry = LedgerEntry(
+            self._next_id, event.at_ms, cause, category, asset, amount, instrument, movement
+        )
         self._next_id += 1
         kept = self._entries.setdefault(account_id, deque(maxlen=ENTRIES_KEPT))
         kept.append(entry)

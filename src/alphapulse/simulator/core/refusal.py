@@ -41,6 +41,8 @@ class RefusalReason(StrEnum):
     HAS_POSITION = "has_position"
     """A mode cannot change while there is one."""
     MARGIN_NOT_ISOLATED = "margin_not_isolated"
+    CROSSING_ENDED = "crossing_ended"
+    """A deposit or withdrawal that is no longer under way."""
 
 
 class Refused(Exception):

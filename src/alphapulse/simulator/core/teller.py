@@ -11,8 +11,10 @@ from alphapulse.simulator.core.events import (
     BalancesChanged,
     BestChanged,
     Cause,
+    CrossingChanged,
     DepthChanged,
     Happening,
+    Movement,
     OrderChanged,
     PositionChanged,
     TradePrinted,
@@ -58,6 +60,18 @@ class Teller:
             self._feed.emit(
                 BalancesChanged(self._now_ms(), account.id, named, cause, delta, category)
             )
+
+    def movement(
+        self, account: Account, asset: str, category: Category, cause: Cause, delta: Decimal,
+        movement: Movement,
+    ) -> None:  # fmt: skip
+        """Money that moved without an order."""
+        self._feed.emit(
+            BalancesChanged(self._now_ms(), account.id, (asset,), cause, delta, category, movement)
+        )
+
+    def crossing(self, account_id: str) -> None:
+        self._feed.emit(CrossingChanged(self._now_ms(), account_id))
 
     def position(
         self, account: Account, instrument: Instrument, side: PositionSide = PositionSide.BOTH

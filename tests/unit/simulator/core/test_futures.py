@@ -87,8 +87,8 @@ def test_money_that_a_position_needs_cannot_be_moved_away(bench: Bench) -> None:
     free = bench.available
 
     with pytest.raises(Refused):
-        bench.venue.transfer(bench.ann, "USDT", free + 1, Category.SPOT)
-    bench.venue.transfer(bench.ann, "USDT", free - 1, Category.SPOT)
+        bench.venue.treasury.transfer(bench.ann, "USDT", free + 1, Category.SPOT)
+    bench.venue.treasury.transfer(bench.ann, "USDT", free - 1, Category.SPOT)
     assert bench.ann.wallet.total("USDT") == 5_000 + free - 1
 
 
@@ -106,7 +106,7 @@ def test_maintenance_margin_grows_without_a_step_from_tier_to_tier(bench: Bench)
 
 
 def test_position_is_bound_by_the_tier_of_its_leverage(bench: Bench) -> None:
-    bench.venue.deposit(bench.ann, "USDT", Decimal(1_000_000), Category.LINEAR)
+    bench.venue.treasury.deposit(bench.ann, "USDT", Decimal(1_000_000), Category.LINEAR)
     bench.venue.terms.set_leverage(bench.ann, bench.instrument, Decimal(125))
 
     assert refusal(bench, "1.7") is RefusalReason.LEVERAGE_TOO_HIGH

@@ -11,6 +11,9 @@ from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.binance.routes import Caller, Private
 from alphapulse.simulator.venues.binance_spot.market import MarketRoutes
 
+# Numbered apart from everything else that the venue numbers.
+TRANSFER_IDS = 13_000_000_000
+
 TRANSFERS = {"MAIN_UMFUTURE": Category.LINEAR, "UMFUTURE_MAIN": Category.SPOT}
 
 LEGAL_MONEY = frozenset({"EUR", "USD", "GBP"})
@@ -143,10 +146,10 @@ class AccountRoutes:
         if not amount:
             raise missing("amount")
         try:
-            self._venue.transfer(caller.account, asset, amount, into)
+            reference = self._venue.treasury.transfer(caller.account, asset, amount, into)
         except Refused:
             raise BinanceError(-5013, "Asset transfer failed: insufficient balance") from None
-        return {"tranId": self._venue.ledger.entries(caller.account.id, into)[-1].id}
+        return {"tranId": TRANSFER_IDS + int(reference)}
 
     def _trade_fees(self, params: Params, caller: Caller) -> list[Row]:
         rates = caller.account.fees[Category.SPOT]

@@ -228,7 +228,7 @@ class ApiSession:
             return
         if event.category is not Category.SPOT:
             return
-        if event.cause in {Cause.DEPOSIT, Cause.WITHDRAWAL}:
+        if event.cause is not Cause.ORDER:
             self._tell(subscription, user_events.balance_update(event))
         account = self._venue.accounts[event.account_id]
         position = user_events.account_position(account, event.assets, event.at_ms)

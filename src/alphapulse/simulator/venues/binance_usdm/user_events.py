@@ -34,13 +34,17 @@ _EXECUTIONS = {
 }
 _REASONS = {
     Cause.ORDER: "ORDER",
-    Cause.DEPOSIT: "DEPOSIT",
-    Cause.WITHDRAWAL: "WITHDRAW",
     Cause.FUNDING: "FUNDING_FEE",
     Cause.MARGIN: "MARGIN_TRANSFER",
     Cause.LIQUIDATION: "INSURANCE_CLEAR",
     Cause.INSURANCE: "INSURANCE_CLEAR",
 }
+
+
+def _reason(event: BalancesChanged) -> str:
+    """What comes from elsewhere is a deposit to this wallet, wherever it was."""
+    is_in = event.delta is None or event.delta > 0
+    return _REASONS.get(event.cause, "DEPOSIT" if is_in else "WITHDRAW")
 
 
 def order_update(event: OrderChanged) -> Row:
@@ -191,7 +195,7 @@ def account_update(
         "T": event.at_ms,
         "E": event.at_ms,
         "a": {
-            "m": _REASONS[event.cause],
+            "m": _reason(event),
             "B": [_balance(event, account, venue, asset) for asset in event.assets],
             "P": [_position(change, account, venue) for change in moved],
         },
