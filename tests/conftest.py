@@ -2,6 +2,10 @@
 
 from hypothesis import settings
 
+from tests.memory_disk import use_memory_disk
+
+use_memory_disk()
+
 # How long an example takes is the machine's affair, not that of the code.
 settings.register_profile("alphapulse", deadline=None)
 settings.load_profile("alphapulse")
