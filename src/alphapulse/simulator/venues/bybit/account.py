@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from alphapulse.domain.money import EXACT, plain
 from alphapulse.simulator.core.account import Account
-from alphapulse.simulator.core.candles import DAY_MS
 from alphapulse.simulator.core.events import FundingCharged
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, Instrument
@@ -13,33 +12,10 @@ from alphapulse.simulator.venues.bybit import codes
 from alphapulse.simulator.venues.bybit.call import Caller, Private
 from alphapulse.simulator.venues.bybit.codes import BybitError
 from alphapulse.simulator.venues.bybit.holdings import position_row, wallet_row
-from alphapulse.simulator.venues.bybit.ids import event_id, order_id_of
+from alphapulse.simulator.venues.bybit.ids import charge_id, event_id, order_id_of
 from alphapulse.simulator.venues.bybit.market import MarketRoutes
-from alphapulse.simulator.venues.bybit.params import Keyed, Params, page
+from alphapulse.simulator.venues.bybit.params import Keyed, Params, page, window
 from alphapulse.simulator.venues.bybit.rows import EXECUTED_BY, Row, execution_row
-
-WINDOW_MS = 7 * DAY_MS
-
-
-def window(params: Params, now_ms: int) -> tuple[int, int]:
-    """The time range of a history request: at most seven days, the last seven by default.
-
-    Raises:
-        BybitError: 10001, longer or the wrong way round.
-    """
-    start, end = params.integer("startTime"), params.integer("endTime")
-    if start is None:
-        end = now_ms if end is None else end
-        return end - WINDOW_MS, end
-    if end is None:
-        return start, start + WINDOW_MS
-    if end < start:
-        raise BybitError(codes.PARAMS, "params error: startTime is later than endTime")
-    if end - start > WINDOW_MS:
-        raise BybitError(
-            codes.PARAMS, "The time range between startTime and endTime cannot exceed 7 days."
-        )
-    return start, end
 
 
 class AccountRoutes:
@@ -277,7 +253,7 @@ def funding_row(charge: FundingCharged) -> Row:
         "orderType": "UNKNOWN",
         "stopOrderType": "UNKNOWN",
         "execFee": plain(-charge.amount),
-        "execId": event_id("funding", charge.account_id, instrument.name, charge.trade_id),
+        "execId": charge_id(charge),
         "execPrice": plain(charge.mark_price),
         "execQty": plain(size),
         "execType": "Funding",

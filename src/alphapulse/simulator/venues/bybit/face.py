@@ -6,6 +6,7 @@ from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.venues.bybit import codes
 from alphapulse.simulator.venues.bybit.account import AccountRoutes
+from alphapulse.simulator.venues.bybit.asset_records import AssetRecordRoutes
 from alphapulse.simulator.venues.bybit.auth import Authenticator
 from alphapulse.simulator.venues.bybit.call import Caller, answer
 from alphapulse.simulator.venues.bybit.codes import BybitError
@@ -20,6 +21,7 @@ from alphapulse.simulator.venues.bybit.private_stream import (
 )
 from alphapulse.simulator.venues.bybit.public_stream import PublicFeed, PublicSession
 from alphapulse.simulator.venues.bybit.trading import TradingRoutes
+from alphapulse.simulator.venues.bybit.transaction_log import LogRoutes
 from alphapulse.simulator.venues.face import Answer, Request, Session, Socket, Subject
 
 PUBLIC = "/v5/public/"
@@ -40,7 +42,12 @@ class BybitFace:
         market = MarketRoutes(venue, auth_clock)
         trading = TradingRoutes(venue)
         self._public = market.routes
-        self._reads = AccountRoutes(venue, market).routes | trading.reads
+        self._reads = (
+            AccountRoutes(venue, market).routes
+            | LogRoutes(venue).routes
+            | AssetRecordRoutes(venue).routes
+            | trading.reads
+        )
         self._writes = PositionRoutes(venue, market).routes | trading.writes
         self._feeds = {
             "spot": PublicFeed(venue, Category.SPOT),

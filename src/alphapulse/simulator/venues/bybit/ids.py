@@ -3,6 +3,7 @@
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from alphapulse.simulator.core.desk import FORCED_IDS
+from alphapulse.simulator.core.events import FundingCharged
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.order import Fill, Order
 
@@ -42,6 +43,16 @@ def link_id(client_order_id: str, number: int) -> str:
 def execution_id(fill: Fill) -> str:
     """Differs between the two sides of a trade."""
     return event_id(fill.instrument.category, fill.instrument.name, fill.trade_id, fill.order_id)
+
+
+def charge_id(charge: FundingCharged) -> str:
+    """The execution that a funding charge is listed as."""
+    return event_id("funding", charge.account_id, charge.instrument.name, charge.trade_id)
+
+
+def event_number(*parts: object) -> int:
+    """A long number that is the same for the same parts."""
+    return uuid5(NAMESPACE_OID, ":".join(str(part) for part in parts)).int >> 68
 
 
 def event_id(*parts: object) -> str:

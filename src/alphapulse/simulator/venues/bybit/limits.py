@@ -13,7 +13,11 @@ DEFAULT_A_SECOND = 10
 PER_SECOND = {
     "/v5/account/wallet-balance": 50,
     "/v5/account/fee-rate": 5,
+    "/v5/account/transaction-log": 30,
     "/v5/asset/coin/query-info": 2,
+    "/v5/asset/deposit/query-record": 5,
+    "/v5/asset/transfer/query-inter-transfer-list": 1,
+    "/v5/asset/withdraw/query-record": 5,
     "/v5/execution/list": 50,
     "/v5/order/realtime": 50,
     "/v5/order/history": 50,

@@ -9,10 +9,14 @@ import msgspec
 
 from alphapulse.domain.money import decimal_of
 from alphapulse.errors import InvalidInput
+from alphapulse.simulator.core.candles import DAY_MS
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.venues.bybit import codes
 from alphapulse.simulator.venues.bybit.codes import BybitError
 from alphapulse.simulator.venues.face import Request
+
+WINDOW_MS = 7 * DAY_MS
+"""The longest range of most histories, and what they tell without one."""
 
 # JSON numbers become decimals, never floats: quantities arrive both as text and as numbers.
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
@@ -113,6 +117,35 @@ def json_object(body: bytes | str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise BybitError(codes.PARAMS, "params error: request body is not a JSON object")
     return value
+
+
+def window(
+    params: Params,
+    now_ms: int,
+    *,
+    default_ms: int = WINDOW_MS,
+    longest_ms: int = WINDOW_MS,
+) -> tuple[int, int]:
+    """The time range of a history request; without both ends it is the default long.
+
+    Raises:
+        BybitError: 10001, longer than the longest or the wrong way round.
+    """
+    start, end = params.integer("startTime"), params.integer("endTime")
+    if start is None:
+        end = now_ms if end is None else end
+        return end - default_ms, end
+    if end is None:
+        return start, start + default_ms
+    if end < start:
+        raise BybitError(codes.PARAMS, "params error: startTime is later than endTime")
+    if end - start > longest_ms:
+        days = longest_ms // DAY_MS
+        raise BybitError(
+            codes.PARAMS,
+            f"The time range between startTime and endTime cannot exceed {days} days.",
+        )
+    return start, end
 
 
 def _bad(name: str) -> BybitError:

@@ -13,7 +13,6 @@ from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest, Time
 from alphapulse.simulator.core.refusal import RefusalReason, Refused
 from alphapulse.simulator.core.trigger import TriggerRequest
 from alphapulse.simulator.venues.bybit import codes, ids
-from alphapulse.simulator.venues.bybit.account import window
 from alphapulse.simulator.venues.bybit.call import Batch, Caller, Private
 from alphapulse.simulator.venues.bybit.codes import BybitError, error_of
 from alphapulse.simulator.venues.bybit.conditional import (
@@ -22,7 +21,7 @@ from alphapulse.simulator.venues.bybit.conditional import (
     trigger_by,
     trigger_request,
 )
-from alphapulse.simulator.venues.bybit.params import Params, page
+from alphapulse.simulator.venues.bybit.params import Params, page, window
 from alphapulse.simulator.venues.bybit.rows import (
     KINDS,
     SIDES,
