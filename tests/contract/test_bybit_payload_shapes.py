@@ -215,6 +215,48 @@ async def test_order_reply_of_the_trade_socket_has_the_recorded_shape(simulator:
     assert sent["reqId"] == "r-1"
 
 
+# Keys and types as the venue's documentation (2026-11) has them: no recording shows these.
+_TEXTS = {
+    "log": "id symbol category side transactionTime type transSubType qty size currency tradePrice "
+    "funding fee cashFlow change cashBalance feeRate bonusChange tradeId orderId orderLinkId "
+    "extraFees",
+    "deposit": "coin chain amount txID toAddress tag depositFee successAt confirmations txIndex "
+    "blockHash batchReleaseLimit depositType fromAddress taxDepositRecordsId id",
+    "withdrawal": "coin chain amount txID status toAddress tag withdrawFee createTime updateTime "
+    "withdrawId tax taxRate taxType",
+    "transfer": "transferId coin amount fromAccountType toAccountType timestamp status",
+}
+_NUMBERS = {"deposit": "status taxStatus", "withdrawal": "withdrawType"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "name"),
+    [
+        ("log", "/v5/account/transaction-log", "list"),
+        ("deposit", "/v5/asset/deposit/query-record", "rows"),
+        ("withdrawal", "/v5/asset/withdraw/query-record", "rows"),
+        ("transfer", "/v5/asset/transfer/query-inter-transfer-list", "list"),
+    ],
+)
+async def test_movements_have_the_documented_shape(
+    kind: str, path: str, name: str, simulator: Simulator
+) -> None:
+    world = simulator.world
+    world.deposit("bybit-unified", "USDT", Decimal(5))
+    world.deposit("bybit-unified", "USDT", Decimal(-2))
+    for symbol in ("BTC/USDT", "BTC/USDT:USDT"):
+        world.trade("bybit-unified", symbol, Side.BUY, Decimal("0.01"))
+    world.settle_funding("bybit")
+    async with plain_bybit(simulator) as client:
+        sent = await client.get(path)
+
+    row = dict.fromkeys(_TEXTS[kind].split(), "") | dict.fromkeys(_NUMBERS.get(kind, "").split(), 0)
+    assert sent["result"][name]
+    assert isinstance(sent["result"]["nextPageCursor"], str)
+    for told in sent["result"][name]:
+        assert differences(row, told, frozenset()) == []
+
+
 def test_differences_are_found() -> None:
     recorded = {"a": "1", "b": [{"x": 1, "y": None}, {"x": 2}], "c": True}
 

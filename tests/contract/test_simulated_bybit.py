@@ -292,3 +292,30 @@ async def test_wrong_secret_is_an_authentication_error(simulator: Simulator) -> 
     async with ccxt_client(simulator, "bybit", account, secret="wrong") as client:
         with pytest.raises(ccxt.AuthenticationError, match="10004"):
             await client.fetch_balance()
+
+
+async def test_money_is_found_in_the_ledger_and_the_records(
+    client: Ccxt, simulator: Simulator
+) -> None:
+    world = simulator.world
+    world.deposit(LABEL, "USDT", Decimal("12.5"))
+    world.deposit(LABEL, "USDT", Decimal("-2.5"))
+    world.trade(LABEL, SWAP, Side.BUY, Decimal("0.01"))
+    world.settle_funding("bybit")
+
+    ledger = await client.fetch_ledger("USDT", limit=50)
+    (deposit,) = await client.fetch_deposits("USDT", client.milliseconds() - DAY_MS)
+    (withdrawal,) = await client.fetch_withdrawals("USDT")
+    transfers = await client.fetch_transfers("USDT", client.milliseconds() - DAY_MS)
+
+    kinds = {entry["info"]["type"] for entry in ledger}
+    assert kinds >= {"TRANSFER_IN", "TRANSFER_OUT", "TRADE", "SETTLEMENT"}
+    balance = float(simulator.books(LABEL).balances["USDT"].total)
+    assert balance in {entry["after"] for entry in ledger[-2:]}
+    assert (deposit["amount"], deposit["status"], deposit["currency"]) == (12.5, "ok", "USDT")
+    assert (withdrawal["amount"], withdrawal["status"]) == (2.5, "ok")
+    assert withdrawal["txid"] not in {None, deposit["txid"]}
+    assert [(t["amount"], t["toAccount"]) for t in transfers] == [
+        (12.5, "unified"),
+        (2.5, "funding"),
+    ]

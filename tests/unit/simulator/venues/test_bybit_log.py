@@ -1,4 +1,4 @@
-"""Bybit's transaction log and asset records: every movement, its balance, and how they are paged."""
+"""Bybit's transaction log and asset records: every movement, its balance, and the pages."""
 
 from decimal import Decimal
 from typing import Any
@@ -28,7 +28,7 @@ def later(bench: Bench, ms: int = MINUTE_MS) -> None:
     bench.market_clock.move_to(bench.market_clock.now_ms() + ms)
 
 
-def rows_of(bench: Bench, path: str = LOG, **asked: object) -> list[Json]:
+def rows_of(bench: Bench, path: str = LOG, /, **asked: object) -> list[Json]:
     result = bench.get(path, **{"limit": 50, **asked})["result"]
     return list(result.get("list", result.get("rows")))
 
@@ -141,7 +141,7 @@ def test_log_tells_a_day_unless_asked_and_never_more_than_a_week(bench: Bench) -
     start = bench.market_clock.now_ms()
     later(bench, 8 * DAY_MS)
 
-    def count(**window: object) -> int:
+    def count(**window: int) -> int:
         return len(rows_of(bench, currency="USDT", **window))
 
     assert count() == 0

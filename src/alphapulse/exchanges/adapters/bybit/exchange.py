@@ -12,6 +12,7 @@ from typing import Any
 
 from alphapulse.domain.account import Permissions
 from alphapulse.domain.balance import BalanceReport, Wallet
+from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import (
     AccountId,
     ClientOrderId,
@@ -22,6 +23,8 @@ from alphapulse.domain.market import MarketSubscription, Ticker
 from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.position import Position
 from alphapulse.errors import InvalidInput
+from alphapulse.exchanges.adapters.bybit.cash_flows import BybitFlows
+from alphapulse.exchanges.adapters.bybit.log_rows import LogRows
 from alphapulse.exchanges.adapters.bybit.orders import FILLS_PER_PAGE, BybitDesk
 from alphapulse.exchanges.adapters.bybit.rows import (
     CATEGORIES,
@@ -31,6 +34,7 @@ from alphapulse.exchanges.adapters.bybit.rows import (
     balance,
     rows_if_few,
     symbol,
+    whole_window,
 )
 from alphapulse.exchanges.adapters.bybit.rows import (
     EXCHANGE as EXCHANGE,
@@ -44,6 +48,7 @@ from alphapulse.exchanges.port import (
     Capabilities,
     FillCursor,
     FillPage,
+    FlowPage,
     MarketSink,
     PrivateUpdate,
 )
@@ -62,6 +67,7 @@ CAPABILITIES = Capabilities(
     orders_without_symbol=True,
     permissions=True,
     trading=True,
+    cash_flows=True,
 )
 
 POSITIONS_PER_PAGE = 200
@@ -87,6 +93,7 @@ class BybitExchange(CcxtTrader):
         self._rows = BybitRows(self)
         self._books = {kind: BybitDesk(kind, self._rows, session) for kind in CATEGORIES}
         self._desks = dict(self._books)
+        self._flows = BybitFlows(LogRows(lambda: self.account_id, session.now), session)
 
     async def fetch_permissions(self) -> Permissions:
         async def read(client: Any) -> Permissions:
@@ -156,13 +163,7 @@ class BybitExchange(CcxtTrader):
         start = moment_of_ms(int(cursor.position))
         # What the venue's clock says now is the end, so that nothing after it is skipped.
         now = self._session.venue_now()
-        width = FILL_WINDOW
-        end = min(start + width, now)
-        while (fills := await self._fills_between(start, end)) is None:
-            width /= 8
-            if width < timedelta(milliseconds=1):
-                raise parse.broken("more fills at one moment than can be", exchange=self._id)
-            end = min(start + width, now)
+        fills, end = await whole_window(self._fills_between, start, now, FILL_WINDOW)
         is_last = end >= now
         resume_at = max(start, end - FILL_OVERLAP) if is_last else end
         return FillPage(
@@ -197,6 +198,12 @@ class BybitExchange(CcxtTrader):
     ) -> tuple[FillCursor, ...]:
         begin = max(since, self._session.venue_now() - FILLS_KEPT)
         return (FillCursor(None, str(ms_of(begin))),)
+
+    def first_flow_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
+        return self._flows.first_cursors(since)
+
+    async def fetch_cash_flows(self, cursor: FlowCursor) -> FlowPage:
+        return await self._flows.page(cursor)
 
     async def _tickers(self, market_type: MarketType, names: Sequence[Symbol]) -> list[Ticker]:
         async def read(client: Any) -> list[Ticker]:

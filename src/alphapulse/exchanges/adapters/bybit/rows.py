@@ -4,7 +4,8 @@ CCXT's parsers read them; what those leave out or take for something else is put
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from alphapulse.domain.balance import Balance, Wallet
 from alphapulse.domain.identifiers import ExchangeId, Symbol
@@ -37,6 +38,8 @@ _FILL_TYPES = {"Trade", "AdlTrade", "BustTrade", ""}
 _NO_REASON = {"", "EC_NoError"}
 
 Raw = dict[str, Any]
+
+T = TypeVar("T")
 
 
 class BybitRows:
@@ -95,20 +98,44 @@ async def all_rows(ask: Callable[[Raw], Awaitable[Any]], request: Raw) -> list[R
     return rows
 
 
-async def rows_if_few(ask: Callable[[Raw], Awaitable[Any]], request: Raw) -> list[Raw] | None:
-    """Every row, page after page until the venue names no next one; ``None`` of too many pages."""
+async def rows_if_few(
+    ask: Callable[[Raw], Awaitable[Any]], request: Raw, *, name: str = "list"
+) -> list[Raw] | None:
+    """Every row, page after page until the venue names no next one; ``None`` of too many pages.
+
+    ``name`` is what the answer calls its rows.
+    """
     rows: list[Raw] = []
     mark, seen = "", set[str]()
     for _ in range(PAGES_MAX):
         result = (await ask({**request, "cursor": mark} if mark else request))["result"]
-        rows += result["list"]
+        rows += result[name]
         mark = result.get("nextPageCursor") or ""
-        if not mark or not result["list"]:
+        if not mark or not result[name]:
             return rows
         if mark in seen:
             raise parse.broken("a page mark that comes again", exchange=EXCHANGE)
         seen.add(mark)
     return None
+
+
+async def whole_window(
+    read: Callable[[datetime, datetime], Awaitable[T | None]],
+    start: datetime,
+    now: datetime,
+    longest: timedelta,
+) -> tuple[T, datetime]:
+    """What is found from ``start`` on, and until when: the longest range that ``read`` can read to
+    its end. It answers ``None`` where that is too much."""
+    width = longest
+    while True:
+        end = min(start + width, now)
+        found = await read(start, end)
+        if found is not None:
+            return found, end
+        width /= 8
+        if width < timedelta(milliseconds=1):
+            raise parse.broken("more rows at one moment than can be", exchange=EXCHANGE)
 
 
 def _order(client: Any, row: parse.Raw) -> Raw:
