@@ -10,10 +10,12 @@ from alphapulse.domain.cash_flow import CashFlow, FlowKind
 from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.ledger import Book, entry_of_fill, entry_of_flow, sums_of
 from alphapulse.domain.order import Fill, Side
+from alphapulse.simulator.core.treasury import Route
 from alphapulse.simulator.settings import SimulatorSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.contract.bench import HISTORY, LABELS, Bench
 from tests.fixtures.simulator import QUICK
+from tests.plain_bybit import plain_bybit
 
 LABEL = LABELS["bybit"]
 SPOT, SWAP = Symbol("BTC/USDT"), Symbol("BTC/USDT:USDT")
@@ -64,6 +66,9 @@ HAPPENED = {
     FlowKind.FUNDING,
     FlowKind.PROFIT,
     FlowKind.FEE,
+    FlowKind.REWARD,
+    FlowKind.INTEREST,
+    FlowKind.CONVERSION,
 }
 
 
@@ -75,7 +80,13 @@ def live(bench: Bench) -> None:
         world.trade(LABEL, symbol, Side.BUY, Decimal("0.013"))
         world.trade(LABEL, symbol, Side.SELL, Decimal("0.007"))
     world.settle_funding("bybit")
-    world.deposit(LABEL, "USDT", Decimal("-33.3"))
+    world.withdraw(LABEL, "USDT", Decimal("33.3"), fee=Decimal("0.000000001"))
+    world.withdraw(LABEL, "BTC", Decimal("0.01"), Route(after_ms=3_600_000), fee=Decimal("0.0002"))
+    given_back = world.withdraw(LABEL, "BTC", Decimal("0.02"), Route(after_ms=3_600_000))
+    world.fail(LABEL, given_back.id)
+    world.reward(LABEL, "ETH", Decimal("0.000000000001"))
+    world.reward(LABEL, "USDT", Decimal("-0.7"), is_interest=True)
+    world.convert(LABEL, {"ETH": Decimal("0.00123"), "BTC": Decimal("0.00001")}, "USDT")
     world.deleverage(LABEL, SWAP, Decimal("0.001"))
     world.liquidate(LABEL, SWAP)
 
@@ -108,3 +119,28 @@ async def test_each_movement_is_told_under_one_name_and_again_under_the_same(ben
 
     assert len({flow.id for flow in first}) == len(first)
     assert again == first
+
+
+async def test_both_ends_of_a_transfer_between_accounts_show_one_name(bench: Bench) -> None:
+    world = bench.simulator.world
+    out, _ = world.send(LABEL, LABEL, "USDT", Decimal(5), fee=Decimal("0.5"))
+
+    found = [flow for flow in await flows_of(bench) if flow.reference == out.txid]
+
+    told = {(flow.kind, str(flow.quantity), flow.fee and str(flow.fee)) for flow in found}
+    assert told == {(FlowKind.WITHDRAWAL, "-5", "0.5"), (FlowKind.DEPOSIT, "5", None)}
+
+
+async def test_fees_in_the_log_are_those_of_the_fills(bench: Bench) -> None:
+    live(bench)
+    fills, _ = await bench.fills()
+    fees = {fill.trade_id: (fill.fee, fill.fee_asset) for fill in fills}
+
+    async with plain_bybit(bench.simulator) as client:
+        answer = await client.get("/v5/account/transaction-log", type="TRADE", limit=50)
+
+    rows = answer["result"]["list"]
+    charged = {row["tradeId"]: row for row in rows if Decimal(row["fee"])}
+    assert len(charged) >= 4
+    for trade_id, row in charged.items():
+        assert fees[trade_id] == (Decimal(row["fee"]), row["currency"])

@@ -7,8 +7,10 @@ import pytest
 
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.candles import DAY_MS, MINUTE_MS
+from alphapulse.simulator.core.events import Cause
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.order import OrderKind, OrderRequest
+from alphapulse.simulator.core.treasury import Route
 from tests.fixtures.clock import HandClock
 from tests.unit.simulator.test_bybit import Bench
 
@@ -41,14 +43,17 @@ def trade(bench: Bench, side: Side, quantity: str, category: Category) -> None:
 
 def live(bench: Bench) -> None:
     later(bench)
-    bench.venue.deposit(bench.account, "USDT", Decimal("12.5"))
+    bench.venue.treasury.deposit(bench.account, "USDT", Decimal("12.5"))
     later(bench)
     for category in Category:
         trade(bench, Side.BUY, "0.03", category)
         trade(bench, Side.SELL, "0.01", category)
     bench.venue.settle_funding(bench.venue.market(Category.LINEAR, "BTCUSDT"))
     later(bench)
-    bench.venue.deposit(bench.account, "USDT", Decimal(-2))
+    bench.venue.treasury.withdraw(bench.account, "USDT", Decimal(2), fee=Decimal("0.5"))
+    bench.venue.treasury.reward(bench.account, "MNT", Decimal(3))
+    bench.venue.treasury.reward(bench.account, "USDT", Decimal(-1), cause=Cause.INTEREST)
+    bench.venue.treasury.convert(bench.account, {"BTC": Decimal("0.00012")}, "USDT")
     bench.venue.liquidate(bench.account, bench.account.positions["BTCUSDT"])
 
 
@@ -57,7 +62,7 @@ def test_every_balance_follows_from_the_one_before(bench: Bench) -> None:
 
     rows = rows_of(bench)
 
-    for asset in ("USDT", "BTC"):
+    for asset in ("USDT", "BTC", "MNT"):
         told = [row for row in reversed(rows) if row["currency"] == asset]
         balance = Decimal(0)
         for row in told:
@@ -173,9 +178,9 @@ def test_bad_parameters_of_the_log_are_10001(asked: dict[str, object], bench: Be
 
 def test_deposits_and_withdrawals_are_transfers_to_the_unified_wallet(bench: Bench) -> None:
     later(bench)
-    bench.venue.deposit(bench.account, "USDT", Decimal("12.5"))
+    bench.venue.treasury.deposit(bench.account, "USDT", Decimal("12.5"))
     later(bench)
-    bench.venue.deposit(bench.account, "USDT", Decimal("-2.5"))
+    bench.venue.treasury.withdraw(bench.account, "USDT", Decimal(2), fee=Decimal("0.5"))
 
     deposit = rows_of(bench, DEPOSITS, coin="USDT")[0]
     (withdrawal,) = rows_of(bench, WITHDRAWALS)
@@ -183,7 +188,7 @@ def test_deposits_and_withdrawals_are_transfers_to_the_unified_wallet(bench: Ben
     (sent,), received = rows_of(bench, type="TRANSFER_OUT"), rows_of(bench, type="TRANSFER_IN")
 
     assert (deposit["amount"], deposit["status"]) == ("12.5", 3)
-    assert (withdrawal["amount"], withdrawal["status"]) == ("2.5", "success")
+    assert (withdrawal["amount"], withdrawal["withdrawFee"]) == ("2", "0.5")
     assert deposit["txID"] != withdrawal["txID"] != ""
     assert (into["fromAccountType"], into["toAccountType"]) == ("FUND", "UNIFIED")
     assert (out["fromAccountType"], out["toAccountType"]) == ("UNIFIED", "FUND")
@@ -207,3 +212,41 @@ def test_records_reach_back_thirty_days(bench: Bench) -> None:
     assert rows_of(bench, DEPOSITS, startTime=start, endTime=start + 30 * DAY_MS)
     too_long = bench.get(DEPOSITS, startTime=start, endTime=start + 30 * DAY_MS + 1)
     assert too_long["retCode"] == 10001
+
+
+def test_withdrawal_has_its_name_on_the_chain_when_it_is_done(bench: Bench) -> None:
+    slow = Route(after_ms=DAY_MS // 24)
+    bench.venue.treasury.withdraw(bench.account, "USDT", Decimal(2), route=slow)
+    (pending,) = rows_of(bench, WITHDRAWALS)
+    later(bench, slow.after_ms)
+    bench.venue.advance()
+    (done,) = rows_of(bench, WITHDRAWALS)
+
+    assert (pending["status"], pending["txID"]) == ("Pending", "")
+    (crossing,) = (c for c in bench.venue.treasury.crossings("unit") if not c.is_deposit)
+    assert (done["status"], done["txID"]) == ("success", crossing.txid)
+    assert int(done["updateTime"]) - int(done["createTime"]) == slow.after_ms
+    assert rows_of(bench, WITHDRAWALS, withdrawType=1) == []
+
+
+def test_failed_withdrawal_comes_back_whole(bench: Bench) -> None:
+    slow, treasury = Route(after_ms=DAY_MS), bench.venue.treasury
+    crossing = treasury.withdraw(bench.account, "USDT", Decimal(2), route=slow, fee=Decimal("0.5"))
+    later(bench)
+    treasury.fail(crossing)
+
+    (record,) = rows_of(bench, WITHDRAWALS)
+    moved = [row["change"] for row in rows_of(bench, currency="USDT")]
+    assert (record["status"], record["txID"]) == ("Fail", "")
+    assert moved[:2] == ["2.5", "-2.5"]
+
+
+def test_conversion_has_a_row_for_each_half(bench: Bench) -> None:
+    bench.venue.treasury.convert(bench.account, {"BTC": Decimal("0.0001")}, "USDT")
+
+    bought, sold = rows_of(bench)[:2]
+
+    assert (sold["type"], sold["change"]) == ("CURRENCY_SELL", "-0.0001")
+    assert (bought["type"], bought["cashFlow"]) == ("CURRENCY_BUY", "5")
+    assert (bought["fee"], bought["change"]) == ("0.1", "4.9")
+    assert bought["transactionTime"] == sold["transactionTime"]

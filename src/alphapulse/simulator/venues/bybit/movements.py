@@ -21,14 +21,25 @@ from alphapulse.simulator.core.order import Fill, Origin
 
 ZERO = Decimal(0)
 
-TYPES_OF_CAUSES = {
-    Cause.DEPOSIT: "TRANSFER_IN",
-    Cause.WITHDRAWAL: "TRANSFER_OUT",
-    Cause.LIQUIDATION: "LIQUIDATION",
+CROSSES_WALLETS = frozenset({Cause.DEPOSIT, Cause.WITHDRAWAL, Cause.GIVEN_BACK})
+"""The venue moves deposits on from the funding wallet by itself, and fetches what is withdrawn for
+it: the unified wallet sees transfers."""
+
+_CAME = {
+    **dict.fromkeys(CROSSES_WALLETS, "TRANSFER_IN"),
+    Cause.CONVERSION: "CURRENCY_BUY",
+    Cause.REWARD: "AIRDROP",
+    Cause.INTEREST: "INTEREST",
     Cause.INSURANCE: "LIQUIDATION",
 }
-"""The venue moves deposits on from the funding wallet by itself, and fetches what is withdrawn from
-there: the unified wallet sees transfers."""
+_WENT = {
+    **_CAME,
+    **dict.fromkeys(CROSSES_WALLETS, "TRANSFER_OUT"),
+    Cause.CONVERSION: "CURRENCY_SELL",
+    Cause.REWARD: "BONUS_RECOLLECT",
+    Cause.LIQUIDATION: "LIQUIDATION",
+}
+"""What the core's ledger keeps; trades and funding are told by those who know more of them."""
 
 _TYPES_OF_ORIGINS = {
     Origin.CLIENT: "TRADE",
@@ -45,7 +56,7 @@ _PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class WalletMovement:
     """``cash`` came into the wallet, ``funding`` too; ``fee`` went out of it on top.
 
     ``number`` tells those of one moment apart. ``cause`` is what the row is about.
@@ -78,7 +89,7 @@ class Logged:
     """A movement and what was there after it: ``balance`` of its asset, ``size`` of its position
     (signed; zero where it is about none)."""
 
-    movement: Movement
+    movement: WalletMovement
     balance: Decimal
     size: Decimal
 
@@ -106,7 +117,7 @@ def logged_since(venue: Venue, account: Account, since_ms: int) -> Iterator[Logg
             traded[cause.instrument.name] += signed
 
 
-def _size(account: Account, movement: Movement, traded: dict[str, Decimal]) -> Decimal:
+def _size(account: Account, movement: WalletMovement, traded: dict[str, Decimal]) -> Decimal:
     instrument = movement.instrument
     if instrument is None or instrument.category is Category.SPOT:
         return ZERO
@@ -115,14 +126,14 @@ def _size(account: Account, movement: Movement, traded: dict[str, Decimal]) -> D
     return EXACT.subtract(now, traded[instrument.name])
 
 
-def _of_fills(account: Account) -> Iterator[Movement]:
+def _of_fills(account: Account) -> Iterator[WalletMovement]:
     for index in range(len(account.fills) - 1, -1, -1):
         fill = account.fills[index]
         parts = _linear(fill) if fill.instrument.category is Category.LINEAR else _spot(fill)
         kind = _TYPES_OF_ORIGINS[fill.origin]
         for part, (asset, (cash, fee)) in reversed(list(enumerate(parts.items()))):
             number = index * _PARTS + part
-            yield Movement(fill.at_ms, number, kind, asset, fill, cash=cash, fee=fee)
+            yield WalletMovement(fill.at_ms, number, kind, asset, fill, cash=cash, fee=fee)
 
 
 def _linear(fill: Fill) -> dict[str, tuple[Decimal, Decimal]]:
@@ -141,25 +152,29 @@ def _spot(fill: Fill) -> dict[str, tuple[Decimal, Decimal]]:
     return parts | {fill.fee_asset: (cash, fill.fee)}
 
 
-def _of_charges(venue: Venue, account: Account) -> Iterator[Movement]:
+def _of_charges(venue: Venue, account: Account) -> Iterator[WalletMovement]:
     for charge in reversed(venue.funding_charges(account)):
         number = _CHARGES_FROM + charge.trade_id
         asset = charge.instrument.quote
-        yield Movement(charge.at_ms, number, "SETTLEMENT", asset, charge, funding=charge.amount)
-
-
-def _of_entries(venue: Venue, account: Account) -> Iterator[Movement]:
-    for entry in reversed(venue.ledger.all_entries(account.id)):
-        kind = TYPES_OF_CAUSES.get(entry.cause)
-        if kind is None:
-            continue  # told as a trade or a charge
-        is_fee = entry.cause is Cause.LIQUIDATION
-        yield Movement(
-            entry.at_ms,
-            _ENTRIES_FROM + entry.id,
-            kind,
-            entry.asset,
-            entry,
-            cash=ZERO if is_fee else entry.amount,
-            fee=-entry.amount if is_fee else ZERO,
+        yield WalletMovement(
+            charge.at_ms, number, "SETTLEMENT", asset, charge, funding=charge.amount
         )
+
+
+def _of_entries(venue: Venue, account: Account) -> Iterator[WalletMovement]:
+    for entry in reversed(venue.ledger.all_entries(account.id)):
+        kind = (_CAME if entry.amount > 0 else _WENT).get(entry.cause)
+        if kind is not None:
+            fee = _fee(entry)
+            number = _ENTRIES_FROM + entry.id
+            cash = EXACT.add(entry.amount, fee)
+            yield WalletMovement(entry.at_ms, number, kind, entry.asset, entry, cash=cash, fee=fee)
+
+
+def _fee(entry: LedgerEntry) -> Decimal:
+    """What of an amount is told as a fee; a withdrawal's is in its record."""
+    if entry.cause is Cause.LIQUIDATION:
+        return -entry.amount
+    if entry.cause is Cause.CONVERSION and entry.movement is not None:
+        return entry.movement.fee
+    return ZERO

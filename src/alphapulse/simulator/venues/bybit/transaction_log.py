@@ -14,7 +14,7 @@ from alphapulse.simulator.core.order import Fill
 from alphapulse.simulator.venues.bybit import codes, ids
 from alphapulse.simulator.venues.bybit.call import Caller, Private
 from alphapulse.simulator.venues.bybit.codes import BybitError
-from alphapulse.simulator.venues.bybit.movements import Logged, Movement, logged_since
+from alphapulse.simulator.venues.bybit.movements import Logged, WalletMovement, logged_since
 from alphapulse.simulator.venues.bybit.params import Params, page, window
 from alphapulse.simulator.venues.bybit.rows import SIDES, Row
 
@@ -77,7 +77,7 @@ def log_row(account: Account, logged: Logged) -> Row:
     return row | _told(movement)
 
 
-def _told(movement: Movement) -> Row:
+def _told(movement: WalletMovement) -> Row:
     """What only rows of trades and of funding have."""
     match movement.cause:
         case Fill() as fill:
@@ -108,7 +108,7 @@ def _told(movement: Movement) -> Row:
             return {}
 
 
-def _is_wanted(movement: Movement, params: Params) -> bool:
+def _is_wanted(movement: WalletMovement, params: Params) -> bool:
     instrument = movement.instrument
     facts = {
         "category": "" if instrument is None else str(instrument.category),
@@ -120,7 +120,7 @@ def _is_wanted(movement: Movement, params: Params) -> bool:
     return all(params.optional(name) in {None, fact} for name, fact in facts.items())
 
 
-def _name(movement: Movement) -> tuple[object, ...]:
+def _name(movement: WalletMovement) -> tuple[object, ...]:
     """What stays the same of it for ever."""
     cause = movement.cause
     if isinstance(cause, Fill):
