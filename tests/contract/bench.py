@@ -1,6 +1,6 @@
 """The bench that each card is laid on: one adapter, one simulated account, real sockets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from alphapulse.domain.balance import Wallet
+from alphapulse.domain.cash_flow import CashFlow, FlowCursor
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
 from alphapulse.domain.money import round_down
@@ -206,6 +207,37 @@ class Bench:
                     break
             ends.append(cursor)
         return found, ends
+
+    async def flows(
+        self, cursors: Sequence[FlowCursor] | None = None
+    ) -> tuple[dict[str, list[CashFlow]], list[FlowCursor]]:
+        """Every cash flow by its list, each once, and where each reading ended."""
+        start = datetime.now(UTC) - HISTORY
+        if cursors is None:
+            cursors = self.exchange.first_flow_cursors(start)
+        found: dict[str, list[CashFlow]] = {}
+        ends: list[FlowCursor] = []
+        for cursor in cursors:
+            by_id: dict[str, CashFlow] = {}
+            for _ in range(1000):
+                page = await self.exchange.fetch_cash_flows(cursor)
+                for flow in page.flows:
+                    assert by_id.setdefault(flow.id, flow) == flow
+                cursor = page.next_cursor
+                if page.is_last:
+                    break
+            found[cursor.source] = list(by_id.values())
+            ends.append(cursor)
+        return found, ends
+
+    @property
+    def holdings(self) -> dict[str, Decimal]:
+        """What the account exactly has of each asset, whichever wallet, and of each contract."""
+        held: dict[str, Decimal] = {}
+        for (_, asset), book in self.wallets.items():
+            held[asset] = held.get(asset, Decimal(0)) + book.total
+        held |= {one.symbol: one.quantity for one in self.positions}
+        return {name: quantity for name, quantity in held.items() if quantity}
 
 
 def open_generic(

@@ -4,7 +4,7 @@ A card is laid on a `Bench`. Its number is stable: documents and issues name it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,10 +13,12 @@ from decimal import Decimal
 import pytest
 
 from alphapulse.domain.balance import Wallet
+from alphapulse.domain.cash_flow import CashFlow, FlowKind
 from alphapulse.domain.identifiers import Asset, ClientOrderId, ExchangeOrderId, Symbol
 from alphapulse.domain.instrument import InstrumentType
+from alphapulse.domain.ledger import Book, entry_of_fill, entry_of_flow, sums_of
 from alphapulse.domain.market import MarketSubscription, Timeframe
-from alphapulse.domain.order import OrderStatus, Side
+from alphapulse.domain.order import Fill, OrderStatus, Side
 from alphapulse.domain.position import PositionSide
 from alphapulse.errors import (
     AuthenticationFailed,
@@ -26,6 +28,8 @@ from alphapulse.errors import (
     PermissionMissing,
 )
 from alphapulse.exchanges.port import Credentials, PrivateUpdate
+from alphapulse.simulator.core.instrument import Category
+from alphapulse.simulator.core.treasury import Route
 from alphapulse.simulator.faults import requests as faults
 from tests.contract.bench import Bench
 from tests.eventually import LIMIT_S, eventually
@@ -35,6 +39,9 @@ Work = Callable[[Bench], Awaitable[None]]
 
 BTC = Symbol("BTC/USDT")
 PERPETUAL = Symbol("BTC/USDT:USDT")
+
+# Longer than any card takes.
+LONG_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -524,3 +531,136 @@ async def long_history(bench: Bench) -> None:
 
     assert page.is_last or read == 60
     assert bench.simulator.refusals(bench.venue) == 0
+
+
+def live_through(bench: Bench) -> None:
+    """Whatever can move an account's money, in amounts of many digits."""
+    world, label = bench.simulator.world, bench.label
+    bench.simulator.pause()
+    world.trade(label, BTC, Side.BUY, Decimal("0.01234"))
+    world.trade(label, Symbol("XRP/USDT"), Side.SELL, Decimal("31.4"))
+    world.trade(label, PERPETUAL, Side.BUY, Decimal("0.02"))
+    dearer = world.prices(bench.venue)[PERPETUAL].last * Decimal("1.01")
+    world.set_price(bench.venue, PERPETUAL, dearer)
+    world.trade(label, PERPETUAL, Side.SELL, Decimal("0.008"))
+    world.settle_funding(bench.venue)
+    world.liquidate(label, Symbol("ETH/USDT:USDT"))
+    world.deposit(label, "SOL", Decimal("3.14159265"), Route("SOL"))
+    world.withdraw(label, "USDT", Decimal("17.654321"), Route("TRX"), fee=Decimal("0.8"))
+    world.send(label, "binance-second", "XRP", Decimal("9.87654321"), fee=Decimal("0.2"))
+    refused = world.withdraw(
+        label, "USDT", Decimal(100), Route(after_ms=LONG_MS), fee=Decimal("0.8")
+    )
+    world.fail(label, refused.id)
+    world.withdraw(label, "ETH", Decimal("0.1"), Route(after_ms=LONG_MS), fee=Decimal("0.001"))
+    world.deposit(label, "BTC", Decimal(1), Route(after_ms=LONG_MS))
+    world.convert(label, {"XRP": Decimal("1.234567"), "USDT": Decimal("0.57721566")}, "BNB")
+    world.reward(label, "USDC", Decimal("1.61803398"), note="Airdrop")
+    world.reward(label, "USDT", Decimal("0.00012345"), note="Interest", is_interest=True)
+    world.reward(label, "USDT", Decimal("-0.00000067"), note="Interest", is_interest=True)
+    if bench.futures is not None:
+        world.transfer(label, "USDT", Decimal("12.34567891"), Category.LINEAR)
+        world.transfer(label, "USDT", Decimal("5.00000001"), Category.SPOT)
+
+
+def explained(fills: Sequence[Fill], flows: Iterable[CashFlow]) -> dict[str, Decimal]:
+    """What an account must have by its fills and cash flows, since its first day."""
+    entries = [*map(entry_of_fill, fills), *map(entry_of_flow, flows)]
+    sums = sums_of(entries).items()
+    return {name: total for (book, name), total in sums if book is Book.VENUE and total}
+
+
+@card(
+    "E-35",
+    "fills and cash flows add up to all that the account has, to the last unit, and every list of "
+    "them is needed",
+)
+async def everything_adds_up(bench: Bench) -> None:
+    if not bench.exchange.capabilities.cash_flows:
+        assert bench.exchange.first_flow_cursors(datetime.now(UTC)) == ()
+        return
+    live_through(bench)
+    held: dict[str, Decimal] = {}
+    # Once more where funding fell due meanwhile.
+    while held != bench.holdings:
+        held = bench.holdings
+        fills, _ = await bench.fills()
+        flows, _ = await bench.flows()
+
+    every = [flow for known in flows.values() for flow in known]
+    assert explained(fills, every) == held
+    for source, known in flows.items():
+        others = [flow for flow in every if flow not in known]
+        assert explained(fills, others) != held, f"nothing was in {source}"
+    assert len({flow.id for flow in every}) == len(every)
+    kinds = {flow.kind for flow in every}
+    assert {FlowKind.DEPOSIT, FlowKind.WITHDRAWAL, FlowKind.FUNDING, FlowKind.PROFIT} <= kinds
+    assert {FlowKind.CONVERSION, FlowKind.REWARD, FlowKind.INTEREST, FlowKind.FEE} <= kinds
+    assert FlowKind.OTHER not in kinds
+
+
+@card("E-36", "reading of cash flows resumes where it ended, tells the same again, misses nothing")
+async def flows_resume(bench: Bench) -> None:
+    if not bench.exchange.capabilities.cash_flows:
+        return
+    before, ends = await bench.flows()
+    again, ends = await bench.flows(ends)
+    bench.simulator.world.deposit(bench.label, "SOL", Decimal("0.12345678"))
+    bench.simulator.world.settle_funding(bench.venue)
+    after, _ = await bench.flows(ends)
+
+    known = {flow.id: flow for flows in before.values() for flow in flows}
+    assert all(known[flow.id] == flow for flows in again.values() for flow in flows)
+    told = {flow.id: flow for flows in after.values() for flow in flows}
+    new = [flow for name, flow in told.items() if name not in known]
+    assert {flow.kind for flow in new} == {FlowKind.DEPOSIT, FlowKind.FUNDING}
+    deposited = [flow.quantity for flow in new if flow.kind is FlowKind.DEPOSIT]
+    assert deposited == [Decimal("0.12345678")]
+    assert all(known[name] == flow for name, flow in told.items() if name in known)
+
+
+@card(
+    "E-37", "a deposit counts when it is there, a withdrawal when it is gone, until it comes back"
+)
+async def money_under_way(bench: Bench) -> None:
+    if not bench.exchange.capabilities.cash_flows:
+        return
+    world, under_way = bench.simulator.world, Route(after_ms=LONG_MS)
+    deposit = world.deposit(bench.label, "SOL", Decimal(3), under_way)
+    withdrawal = world.withdraw(bench.label, "USDT", Decimal(40), under_way, fee=Decimal("0.5"))
+
+    def moved(flows: dict[str, list[CashFlow]]) -> dict[str, Decimal]:
+        every = [flow for known in flows.values() for flow in known if flow.id not in old]
+        return explained((), every)
+
+    old: set[str] = set()
+    before, ends = await bench.flows()
+    gone = [f for known in before.values() for f in known if f.quantity == -40]
+    assert [(flow.kind, flow.fee) for flow in gone] == [(FlowKind.WITHDRAWAL, Decimal("0.5"))]
+    assert not [f for known in before.values() for f in known if f.quantity == 3]
+    old = {flow.id for known in before.values() for flow in known}
+
+    unchanged, ends = await bench.flows(ends)
+    assert moved(unchanged) == {}
+    deposit.due_ms = 0
+    world.venues[bench.venue].advance()
+    world.fail(bench.label, withdrawal.id)
+    after, _ = await bench.flows(ends)
+
+    assert moved(after) == {"SOL": Decimal(3), "USDT": Decimal("40.5")}
+    came = [flow for known in after.values() for flow in known if flow.quantity == 3]
+    assert [flow.reference for flow in came] == [deposit.txid]
+
+
+@card("E-38", "a list of cash flows that is broken or cut off is no list, and the cursor stays")
+async def broken_flows(bench: Bench) -> None:
+    if not bench.exchange.capabilities.cash_flows:
+        return
+    await bench.flows()
+    makers = {"garbled": faults.Garbled, "truncated": faults.Truncated, "status": faults.Status}
+    for cursor in bench.exchange.first_flow_cursors(datetime.now(UTC) - timedelta(days=1)):
+        for kind, facts in BROKEN:
+            bench.strike(makers[kind], facts)
+            with pytest.raises(ExchangeUnavailable):
+                await bench.exchange.fetch_cash_flows(cursor)
+        bench.simulator.faults.clear()

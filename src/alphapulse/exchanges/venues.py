@@ -152,6 +152,11 @@ _BINANCE_SHAPES = (
     Shape("/api/v3/ticker/24hr", ("symbol", "lastPrice"), one=True, many=True),
     Shape("/api/v3/klines", many=True),
     Shape("/sapi/v1/account/apiRestrictions", ("enableReading",), one=True),
+    Shape("/sapi/v1/capital/deposit/hisrec", ("id", "amount", "coin", "status"), many=True),
+    Shape("/sapi/v1/capital/withdraw/history", ("id", "amount", "coin", "status"), many=True),
+    Shape("/sapi/v1/asset/transfer", ("total",), one=True),
+    Shape("/sapi/v1/asset/dribblet", ("total", "userAssetDribblets"), one=True),
+    Shape("/sapi/v1/asset/assetDividend", ("total", "rows"), one=True),
 )
 
 _USDM_SHAPES = (
@@ -168,6 +173,7 @@ _USDM_SHAPES = (
     Shape("/fapi/v1/commissionRate", ("symbol", "makerCommissionRate"), one=True),
     Shape("/fapi/v1/leverage", ("symbol", "leverage"), one=True),
     Shape("/fapi/v1/listenKey", ("listenKey",), one=True),
+    Shape("/fapi/v1/income", ("incomeType", "income", "asset", "time", "tranId"), many=True),
     Shape("/fapi/v1/userTrades", ("id", "orderId", "price", "qty", "time"), many=True),
     Shape("/fapi/v3/positionRisk", ("symbol", "positionAmt", "entryPrice"), many=True),
     Shape("/fapi/v1/symbolConfig", ("symbol", "leverage"), many=True),

@@ -16,6 +16,7 @@ from loguru import logger
 
 from alphapulse.domain.account import Permissions
 from alphapulse.domain.balance import BalanceReport, Wallet
+from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import (
     AccountId,
     ClientOrderId,
@@ -29,6 +30,7 @@ from alphapulse.domain.position import Position
 from alphapulse.errors import InvalidInput
 from alphapulse.exchanges.adapters.binance import usdm_holdings, usdm_tickers
 from alphapulse.exchanges.adapters.binance.desk import ROWS_PER_PAGE, BinanceDesk
+from alphapulse.exchanges.adapters.binance.flows import INCOME, BinanceFlows
 from alphapulse.exchanges.adapters.binance.spot import BinanceSpotDesk
 from alphapulse.exchanges.adapters.binance.usdm import BinanceUsdmDesk
 from alphapulse.exchanges.ccxt import parse
@@ -39,6 +41,7 @@ from alphapulse.exchanges.port import (
     Capabilities,
     FillCursor,
     FillPage,
+    FlowPage,
     MarketSink,
     PrivateUpdate,
 )
@@ -64,6 +67,7 @@ CAPABILITIES = Capabilities(
     orders_without_symbol=True,
     permissions=True,
     trading=True,
+    cash_flows=True,
 )
 
 SPOT, SWAP = MarketType.SPOT, MarketType.SWAP
@@ -81,6 +85,7 @@ class BinanceExchange(CcxtTrader):
         self._usdm = BinanceUsdmDesk(self, session)
         self._books: dict[MarketType, BinanceDesk] = {SPOT: self._spot, SWAP: self._usdm}
         self._desks = {SPOT: self._spot, SWAP: self._usdm}
+        self._flows = BinanceFlows(session)
         self._has_futures: bool | None = None
 
     async def fetch_permissions(self) -> Permissions:
@@ -181,6 +186,15 @@ class BinanceExchange(CcxtTrader):
     ) -> tuple[FillCursor, ...]:
         # From the account's first trade of each symbol on: no id is known of a moment.
         return tuple(FillCursor(symbol, "0") for symbol in symbols)
+
+    def first_flow_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
+        return self._flows.first_cursors(since)
+
+    async def fetch_cash_flows(self, cursor: FlowCursor) -> FlowPage:
+        if cursor.source == INCOME and SWAP not in await self._held():
+            # It waits where it is: the key may be allowed to look one day.
+            return FlowPage((), cursor, is_last=True)
+        return await self._flows.page(self.account_id, cursor)
 
     async def watch_market(
         self,

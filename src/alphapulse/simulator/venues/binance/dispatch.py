@@ -19,6 +19,7 @@ class Dispatch:
 
     Args:
         weight: what a request costs, by method, path and parameters.
+        uid_weight: what it costs the account, where the API counts so, too.
         public: by path; all are GET.
         writes: they need a key that may trade.
         counted: those of them that count as new orders.
@@ -35,11 +36,13 @@ class Dispatch:
         reads: Mapping[Route, Private],
         writes: Mapping[Route, Private],
         counted: frozenset[Route],
+        uid_weight: Callable[[str, str], int] = lambda _, __: 0,
     ) -> None:
         self._venue = venue
         self._clock = clock
         self._limits = limits
         self._weight = weight
+        self._uid_weight = uid_weight
         self._public = public
         self._reads = reads
         self._writes = writes
@@ -77,6 +80,9 @@ class Dispatch:
         account = self._venue.accounts[signer.account_id]
         if write and not account.can_trade:
             raise BinanceError(-2010, "This action is disabled on this account.")
+        uid_weight = self._uid_weight(method, path)
+        if uid_weight:
+            headers |= self._limits.spend_uid(account.id, uid_weight, now_ms)
         if (method, path) in self._counted:
             headers |= self._limits.count_order(account.id, now_ms)
         return handler(params, Caller(signer, account))

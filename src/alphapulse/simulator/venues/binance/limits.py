@@ -14,6 +14,7 @@ from alphapulse.simulator.venues.binance.codes import (
 
 MINUTE_MS = 60_000
 SAPI_WEIGHT_A_MINUTE = 12_000
+SAPI_UID_WEIGHT_A_MINUTE = 180_000
 
 # Requests that an address may send after its first 429 of a minute before it is banned.
 PATIENCE = 20
@@ -108,6 +109,7 @@ class RateLimits:
         """Requests refused since the start."""
         self._addresses: dict[str, _Address] = {}
         self._orders: dict[str, list[_Window]] = {}
+        self._uids: dict[str, _Window] = {}
 
     def spend(self, remote: str, path: str, amount: int, now_ms: int) -> dict[str, str]:
         """Count a request of an address; the headers that tell what it used.
@@ -129,6 +131,19 @@ class RateLimits:
             address, used, self.quota.weight_a_minute, now_ms, "X-MBX-USED-WEIGHT-1M"
         )
         return headers | {"X-MBX-USED-WEIGHT": str(used)}
+
+    def spend_uid(self, account_id: str, amount: int, now_ms: int) -> dict[str, str]:
+        """Count a request of an account; the headers that tell what it used.
+
+        Raises:
+            BinanceError: 429.
+        """
+        used = self._uids.setdefault(account_id, _Window()).add(amount, MINUTE_MS, now_ms)
+        headers = {"X-SAPI-USED-UID-WEIGHT-1M": str(used)}
+        if self.is_enforced and used > SAPI_UID_WEIGHT_A_MINUTE:
+            self.refusals += 1
+            raise _too_much("UID", SAPI_UID_WEIGHT_A_MINUTE, headers, now_ms)
+        return headers
 
     def count_order(self, account_id: str, now_ms: int) -> dict[str, str]:
         """Count one new order of an account; the headers that tell.
@@ -169,6 +184,7 @@ class RateLimits:
         """Forgive every address, and forget what it sent."""
         self._addresses.clear()
         self._orders.clear()
+        self._uids.clear()
 
     def _told(
         self, address: _Address, used: int, limit: int, now_ms: int, header: str
@@ -181,14 +197,18 @@ class RateLimits:
             address.banned_until_ms = now_ms + address.next_ban_ms
             address.next_ban_ms = min(2 * address.next_ban_ms, LONGEST_BAN_MS)
             raise _banned(address.banned_until_ms, now_ms)
-        refused = BinanceError(
-            -1003,
-            f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE. "
-            "Please use WebSocket Streams for live updates to avoid polling the API.",
-            status=TOO_MANY_REQUESTS,
-        )
-        refused.headers = {**headers, "Retry-After": str(60 - now_ms // 1000 % 60)}
-        raise refused
+        raise _too_much("request", limit, headers, now_ms)
+
+
+def _too_much(kind: str, limit: int, headers: dict[str, str], now_ms: int) -> BinanceError:
+    refused = BinanceError(
+        -1003,
+        f"Too much request weight used; current limit is {limit} {kind} weight per 1 MINUTE. "
+        "Please use WebSocket Streams for live updates to avoid polling the API.",
+        status=TOO_MANY_REQUESTS,
+    )
+    refused.headers = {**headers, "Retry-After": str(60 - now_ms // 1000 % 60)}
+    return refused
 
 
 def _banned(until_ms: int, now_ms: int) -> BinanceError:

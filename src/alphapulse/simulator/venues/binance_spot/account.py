@@ -9,12 +9,8 @@ from alphapulse.simulator.venues.binance.limits import RateLimits
 from alphapulse.simulator.venues.binance.market_rows import ZERO, Row, text
 from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.binance.routes import Caller, Private
+from alphapulse.simulator.venues.binance.transfers import INTO, transfer_id
 from alphapulse.simulator.venues.binance_spot.market import MarketRoutes
-
-# Numbered apart from everything else that the venue numbers.
-TRANSFER_IDS = 13_000_000_000
-
-TRANSFERS = {"MAIN_UMFUTURE": Category.LINEAR, "UMFUTURE_MAIN": Category.SPOT}
 
 LEGAL_MONEY = frozenset({"EUR", "USD", "GBP"})
 
@@ -139,7 +135,7 @@ class AccountRoutes:
 
     def _transfer(self, params: Params, caller: Caller) -> Row:
         """Between the spot and the futures wallet."""
-        into = TRANSFERS.get(params.text("type"))
+        into = INTO.get(params.text("type"))
         if into is None:
             raise BinanceError(-9000, "Transfer type is not supported.")
         asset, amount = params.text("asset"), params.decimal("amount")
@@ -149,7 +145,7 @@ class AccountRoutes:
             reference = self._venue.treasury.transfer(caller.account, asset, amount, into)
         except Refused:
             raise BinanceError(-5013, "Asset transfer failed: insufficient balance") from None
-        return {"tranId": TRANSFER_IDS + int(reference)}
+        return {"tranId": transfer_id(reference)}
 
     def _trade_fees(self, params: Params, caller: Caller) -> list[Row]:
         rates = caller.account.fees[Category.SPOT]

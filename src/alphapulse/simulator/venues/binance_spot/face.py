@@ -18,8 +18,9 @@ from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.binance.recording import Recording
 from alphapulse.simulator.venues.binance.streams import Streams
 from alphapulse.simulator.venues.binance_spot.account import AccountRoutes
-from alphapulse.simulator.venues.binance_spot.limits import weight
+from alphapulse.simulator.venues.binance_spot.limits import uid_weight, weight
 from alphapulse.simulator.venues.binance_spot.market import MarketRoutes
+from alphapulse.simulator.venues.binance_spot.money import MoneyRoutes
 from alphapulse.simulator.venues.binance_spot.orders import OrderRoutes
 from alphapulse.simulator.venues.binance_spot.streams import make_topic
 from alphapulse.simulator.venues.binance_spot.ws_api import ApiSession
@@ -74,8 +75,9 @@ class BinanceSpotFace:
             auth_clock,
             limits,
             weight=weight,
+            uid_weight=uid_weight,
             public=market.routes,
-            reads=account.reads | orders.reads,
+            reads=account.reads | orders.reads | MoneyRoutes(venue).reads,
             writes=account.writes | orders.writes,
             counted=_COUNTED,
         )

@@ -34,6 +34,11 @@ _WEIGHTS = {
     "/api/v3/rateLimit/order": 40,
     "/api/v3/order/amend/keepPriority": 4,
     "/sapi/v1/capital/config/getall": 10,
+    "/sapi/v1/asset/assetDividend": 10,
+}
+_UID_WEIGHTS = {
+    ("GET", "/sapi/v1/capital/withdraw/history"): 18_000,
+    ("POST", "/sapi/v1/asset/transfer"): 900,
 }
 _ALL_SYMBOLS = {
     "/api/v3/ticker/24hr": (2, 80),
@@ -41,6 +46,11 @@ _ALL_SYMBOLS = {
     "/api/v3/ticker/bookTicker": (2, 4),
 }
 _DEPTH = ((100, 5), (500, 25), (1000, 50), (5000, 250))
+
+
+def uid_weight(method: str, path: str) -> int:
+    """What a request costs the account, whatever address it comes from."""
+    return _UID_WEIGHTS.get((method, path), 0)
 
 
 def weight(method: str, path: str, params: Params) -> int:

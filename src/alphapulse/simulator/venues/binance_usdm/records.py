@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from alphapulse.simulator.core.account import Account
+from alphapulse.simulator.core.candles import DAY_MS
 from alphapulse.simulator.core.events import Cause
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
@@ -14,11 +15,14 @@ from alphapulse.simulator.venues.binance.codes import bad_combination
 from alphapulse.simulator.venues.binance.market_rows import Row, text
 from alphapulse.simulator.venues.binance.params import Params
 from alphapulse.simulator.venues.binance.routes import Caller, Private, Window
+from alphapulse.simulator.venues.binance.transfers import transfer_id
 from alphapulse.simulator.venues.binance_usdm import rows
 from alphapulse.simulator.venues.binance_usdm.market import MarketRoutes
 from alphapulse.simulator.venues.binance_usdm.orders import week
 
 INCOME_PAGE = 100
+INCOME_KEPT_MS = 90 * DAY_MS
+INCOME_USUAL_MS = 7 * DAY_MS
 
 _TYPES = {
     Cause.FUNDING: "FUNDING_FEE",
@@ -87,7 +91,7 @@ class RecordRoutes:
         """Oldest first; ``page`` counts from 1."""
         window, limit = Window.of(params), params.limit(INCOME_PAGE, 1_000)
         symbol, kind = params.optional("symbol"), params.optional("incomeType")
-        start_ms, end_ms = window.start_ms or 0, window.end_ms or 1 << 62
+        start_ms, end_ms = self._told_since_ms(window), window.end_ms or 1 << 62
         known = [
             one
             for one in self._all(caller.account)
@@ -99,6 +103,13 @@ class RecordRoutes:
         is_latest = window.start_ms is None and not params.has("page")
         picked = known[-limit:] if is_latest else known[skipped : skipped + limit]
         return [one.row for one in picked]
+
+    def _told_since_ms(self, window: Window) -> int:
+        """The venue keeps three months, and shows a week of them to who names no time."""
+        now_ms = self._venue.clock.now_ms()
+        if window.start_ms is None and window.end_ms is None:
+            return now_ms - INCOME_USUAL_MS
+        return max(window.start_ms or 0, now_ms - INCOME_KEPT_MS)
 
     def _all(self, account: Account) -> list[Income]:
         entries = self._venue.ledger.entries(account.id, Category.LINEAR)
@@ -113,7 +124,11 @@ def _of_entry(entry: LedgerEntry) -> Income:
         symbol=entry.instrument.name if entry.instrument else "",
         asset=entry.asset,
         amount=entry.amount,
-        tran_id=9_000_000_000 + entry.id,
+        tran_id=(
+            9_000_000_000 + entry.id
+            if entry.cause is not Cause.TRANSFER or entry.movement is None
+            else transfer_id(entry.movement.reference)
+        ),
     )
 
 
