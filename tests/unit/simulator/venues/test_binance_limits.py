@@ -6,7 +6,7 @@ import pytest
 from alphapulse.simulator.venues.binance.codes import BinanceError
 from alphapulse.simulator.venues.binance.limits import FIRST_BAN_MS, PATIENCE, RateLimits
 from alphapulse.simulator.venues.binance.params import Params
-from alphapulse.simulator.venues.binance_spot.limits import QUOTA, weight
+from alphapulse.simulator.venues.binance_spot.limits import QUOTA, uid_weight, weight
 
 NOW_MS = 1_700_000_040_000  # the beginning of a minute
 ME = "127.0.0.1"
@@ -66,6 +66,19 @@ def test_who_goes_on_after_429_is_banned_and_each_ban_is_longer() -> None:
     assert (still.status, still.headers["Retry-After"]) == (418, "1")
     assert str(until_ms) in first[-1].message
     assert int(again[-1].headers["Retry-After"]) == 2 * FIRST_BAN_MS // 1000
+
+
+def test_account_has_a_budget_of_its_own_whatever_address_asks() -> None:
+    limits = RateLimits(QUOTA)
+    cost = uid_weight("GET", "/sapi/v1/capital/withdraw/history")
+    told = [limits.spend_uid("ann", cost, NOW_MS) for _ in range(10)]
+    limits.spend_uid("bob", cost, NOW_MS)
+
+    assert told[-1] == {"X-SAPI-USED-UID-WEIGHT-1M": "180000"}
+    with pytest.raises(BinanceError, match="180000 UID weight") as caught:
+        limits.spend_uid("ann", cost, NOW_MS + 20_000)
+    assert (caught.value.status, caught.value.headers["Retry-After"]) == (429, "40")
+    limits.spend_uid("ann", cost, NOW_MS + 60_000)
 
 
 def test_unenforced_limits_still_tell() -> None:
