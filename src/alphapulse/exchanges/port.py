@@ -82,6 +82,8 @@ class FlowPage:
     next_cursor: FlowCursor
     is_last: bool
     read_until: datetime | None = None
+    wait_s: float = 0.0
+    """So long the next page of this list would have to wait for the venue; others need not."""
 
 
 class MarketSink(Protocol):

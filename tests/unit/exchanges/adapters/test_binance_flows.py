@@ -11,12 +11,13 @@ from alphapulse.domain.cash_flow import CashFlow, FlowCursor, FlowKind
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.domain.ledger import Book, entry_of_flow, sums_of
-from alphapulse.errors import ExchangeUnavailable, InvalidInput, RateLimited
+from alphapulse.errors import ExchangeUnavailable, InvalidInput
 from alphapulse.exchanges.adapters.binance import flows as lists
 from alphapulse.exchanges.adapters.binance.exchange import BinanceExchange
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.transport import Answer, Request
 from alphapulse.exchanges.port import FlowPage
+from alphapulse.exchanges.venues import Limit
 from tests.fixtures.clock import HandClock
 from tests.unit.exchanges.answers import (
     CannedTransport,
@@ -175,6 +176,15 @@ MAKERS = {
 }
 
 
+UNHURRIED = Limit(units=100_000, window_s=60)
+
+
+@pytest.fixture(autouse=True)
+def _no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still here; what that does to a budget is one test's own matter."""
+    monkeypatch.setattr(lists, "WITHDRAWALS", UNHURRIED)
+
+
 @pytest.fixture
 def venue() -> Venue:
     return Venue()
@@ -182,6 +192,10 @@ def venue() -> Venue:
 
 @pytest.fixture
 def exchange(venue: Venue, clock: Clock) -> BinanceExchange:
+    return make_exchange(venue, clock)
+
+
+def make_exchange(venue: Venue, clock: Clock) -> BinanceExchange:
     session = make_session(venue, clock, budget_clock=LeapingClock())
     list_market(session, MarketType.SPOT, "BTC/USDT")
     list_market(session, MarketType.SWAP, "BTC/USDT:USDT")
@@ -223,9 +237,8 @@ async def test_every_row_of_two_years_is_read_once_in_allowed_ranges(
     source: str, venue: Venue, exchange: BinanceExchange
 ) -> None:
     name, make = MAKERS[source]
-    kept = lists.LISTS[source].kept or timedelta(days=720)
-    # Only so many windows fit into the minute that the hand clock never leaves.
-    since = NOW - min(kept, timedelta(days=690))
+    kept = lists.LISTS[source].kept or 720 * DAY
+    since = NOW - kept
     count = 700
     step = (NOW - since - HOUR) / count
     venue.rows[name] = [make(n + 1, since + HOUR + n * step) for n in range(count)]
@@ -245,8 +258,7 @@ async def test_crowd_in_one_moment_is_an_error_and_never_a_part(
     name, make = MAKERS[source]
     venue.rows[name] = [make(n + 1, NOW - HOUR) for n in range(1001)]
 
-    # Halving a day to a millisecond takes more questions about withdrawals than a minute has.
-    with pytest.raises(RateLimited if source == "withdrawals" else ExchangeUnavailable):
+    with pytest.raises(ExchangeUnavailable):
         await read(exchange, cursor_of(exchange, source, NOW - DAY))
 
 
@@ -328,17 +340,22 @@ async def test_withdrawal_is_gone_from_its_request_on_and_comes_back_whole(
     assert (cursor.position == str(ms(at))) is is_open
 
 
-async def test_withdrawals_are_asked_for_no_faster_than_the_venue_allows(
-    venue: Venue, exchange: BinanceExchange, clock: HandClock
+async def test_page_of_withdrawals_says_how_long_the_next_one_must_wait(
+    venue: Venue, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.undo()
+    exchange = make_exchange(venue, clock)
     cursor = cursor_of(exchange, "withdrawals", NOW - 2_000 * DAY)
-    with pytest.raises(RateLimited) as caught:
-        await read(exchange, cursor)
-    assert 5 <= len(venue.asked) <= 10
+    waits = []
+    for _ in range(20):
+        page = await exchange.fetch_cash_flows(cursor)
+        waits.append(page.wait_s)
+        clock.advance(page.wait_s)
+        cursor = page.next_cursor
 
-    assert caught.value.retry_after_s is not None
-    clock.advance(caught.value.retry_after_s + 1)
-    await exchange.fetch_cash_flows(cursor)
+    assert waits[:3] == [0, 0, 0]
+    # The account's whole budget is ten in a minute.
+    assert all(sum(waits[first : first + 10]) >= 60 for first in range(10))
 
 
 async def test_what_comes_to_the_funding_wallet_is_none_of_ours(

@@ -35,9 +35,9 @@ DUST_PER_ANSWER = 100
 DIVIDENDS_PER_ANSWER = 500
 INCOME_PER_ANSWER = 1000
 
-# Each costs 18,000 of the 180,000 that an account may use in a minute.
-WITHDRAWALS_A_MINUTE = Limit(units=10, window_s=60)
-MAX_WAIT_S = 10.0
+# Each costs 18,000 of the 180,000 that an account may use in a minute. Half of it in half the time,
+# so that who asks without waiting first is not held up for long.
+WITHDRAWALS = Limit(units=5, window_s=30)
 
 # Every kind of transfer that spot has a side in. Isolated margin wants a symbol, too.
 TRANSFER_TYPES = tuple(
@@ -70,7 +70,7 @@ class _List:
     market_type: MarketType = MarketType.SPOT
     is_oldest_first: bool = False
     is_scarce: bool = False
-    """Only so many a minute; see `WITHDRAWALS_A_MINUTE`."""
+    """Only so many at a time; see `WITHDRAWALS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class BinanceFlows:
     def __init__(self, session: ExchangeSession) -> None:
         self._session = session
         self._withdrawals = RateBudget(
-            EXCHANGE, WITHDRAWALS_A_MINUTE, session.clock, max_wait_s=MAX_WAIT_S
+            EXCHANGE, WITHDRAWALS, session.clock, max_wait_s=WITHDRAWALS.window_s
         )
 
     def first_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
@@ -132,6 +132,7 @@ class BinanceFlows:
             next_cursor=FlowCursor(cursor.source, str(after)),
             is_last=is_last,
             read_until=moment_of_ms(until_ms),
+            wait_s=self._withdrawals.wait_s(1, urgent=False) if source.is_scarce else 0.0,
         )
 
     async def _rows(self, source: _List, start_ms: int, end_ms: int) -> tuple[list[Raw], int]:
@@ -209,7 +210,6 @@ async def _income(client: Any, start_ms: int, end_ms: int) -> tuple[list[Raw], b
 
 LISTS = {
     "deposits": _List(_deposits, FlowReader.deposit, _QUARTER),
-    "withdrawals": _List(_withdrawals, FlowReader.withdrawal, _QUARTER, is_scarce=True),
     "transfers": _List(_transfers, FlowReader.transfer, _HALF_YEAR, kept=_HALF_YEAR),
     "dust": _List(_dust, FlowReader.dust, _QUARTER),
     "dividends": _List(_dividends, FlowReader.dividend, _HALF_YEAR),
@@ -222,6 +222,8 @@ LISTS = {
         market_type=MarketType.SWAP,
         is_oldest_first=True,
     ),
+    # The slowest comes last.
+    "withdrawals": _List(_withdrawals, FlowReader.withdrawal, _QUARTER, is_scarce=True),
 }
 
 
