@@ -5,6 +5,8 @@ asked for again with half the range, or, where the oldest come first, ended befo
 so a page is complete or an error. A reading that arrived at the present begins anew a little
 earlier, because rows turn up late, and earlier still while one of them may change.
 
+Not read: Convert, Simple Earn, fiat, Pay and sub-accounts. What they move is unexplained.
+
 Sources, read 2026-11: https://developers.binance.com/docs/wallet (capital, asset) and
 https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api.
 """
