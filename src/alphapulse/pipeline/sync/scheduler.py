@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from alphapulse.runtime import chance
 
@@ -56,9 +55,11 @@ class Job:
             self._release(waiting)
 
     async def _wait(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._is_wanted.wait()
+        timer = asyncio.get_running_loop().call_later(seconds, self.trigger)
+        try:
+            await self._is_wanted.wait()
+        finally:
+            timer.cancel()
 
     @staticmethod
     def _release(waiting: list["asyncio.Future[None]"]) -> None:
