@@ -4,13 +4,12 @@ What a repository *decides* is production's own code, inherited; only the statem
 are replaced. ``test_database.py`` runs the contract cards of the SQL repositories on it.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories import fills as fill_rows
@@ -502,32 +501,20 @@ def _differs(told: Position, known: Position) -> bool:
     return replace(told, occurred_at=known.occurred_at, received_at=known.received_at) != known
 
 
-class MemoryUnitOfWork:
+class MemoryUnitOfWork(Transaction):
     """What `UnitOfWork` offers to the code that is simulated; made when it is asked for."""
 
-    _KINDS: ClassVar[dict[str, Callable[[Transaction], object]]] = {
-        "orders": MemoryOrders,
-        "fills": MemoryFills,
-        "fill_cursors": MemoryCursors,
-        "intents": MemoryIntents,
-        "idempotency_keys": MemoryKeys,
-        "leases": MemoryLeases,
-        "switches": MemorySwitches,
-        "limits": MemoryLimits,
-        "reconciliations": MemoryReconciliations,
-        "balances": MemoryBalances,
-        "positions": MemoryPositions,
-    }
-
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._KINDS:
-            raise AttributeError(f"{name} is not simulated")
-        repository = self._KINDS[name](self._transaction)
-        setattr(self, name, repository)
-        return repository
+    orders = property(MemoryOrders)
+    fills = property(MemoryFills)
+    fill_cursors = property(MemoryCursors)
+    intents = property(MemoryIntents)
+    idempotency_keys = property(MemoryKeys)
+    leases = property(MemoryLeases)
+    switches = property(MemorySwitches)
+    limits = property(MemoryLimits)
+    reconciliations = property(MemoryReconciliations)
+    balances = property(MemoryBalances)
+    positions = property(MemoryPositions)
 
 
 class MemoryDatabase:
@@ -536,15 +523,11 @@ class MemoryDatabase:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[MemoryUnitOfWork]:
-        async with self._disk.writing() as transaction:
-            yield MemoryUnitOfWork(transaction)
+    def begin(self) -> MemoryUnitOfWork:
+        return MemoryUnitOfWork(self._disk, may_write=True)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[MemoryUnitOfWork]:
-        async with self._disk.reading() as transaction:
-            yield MemoryUnitOfWork(transaction)
+    def read(self) -> MemoryUnitOfWork:
+        return MemoryUnitOfWork(self._disk, may_write=False)
 
     def as_database(self) -> Database:
         """For code that names the class."""

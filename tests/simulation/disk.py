@@ -1,14 +1,14 @@
 """The disk: what was committed, and nothing else, outlives a crash."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from random import Random
+from typing import Any, Self
 
 from alphapulse.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable
-from tests.simulation.loop import RUN
+from tests.simulation.loop import RUN, others_turn
 
 Rows = dict[Any, Any]
 Tables = Mapping[str, Rows]
@@ -20,13 +20,34 @@ TABLES = (
 
 
 class Transaction:
-    """What one unit of work sees: the tables as they were when it began, and its own changes."""
+    """One unit of work: it sees the tables as they were when it began, and its own changes.
+
+    It is committed when its block ends well, if it changed anything.
+    """
 
     def __init__(self, disk: "Disk", *, may_write: bool) -> None:
-        self._before = disk.tables
+        self._disk = disk
         self._may_write = may_write
+        self._before: Tables = {}
         self.changed: dict[str, Rows] = {}
         self.next_id = disk.next_id
+
+    async def __aenter__(self) -> Self:
+        disk = self._disk
+        if self._may_write:
+            await disk.take_turn()
+        else:
+            await others_turn(disk.random)
+        self._before = disk.tables
+        return self
+
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        if self._may_write:
+            try:
+                if kind is None and self.changed:
+                    await self._disk.commit(self)
+            finally:
+                self._disk.turn.release()
 
     def rows(self, table: str) -> Rows:
         """To read only."""
@@ -64,41 +85,35 @@ class Disk:
     fate: Callable[[], CommitFate] = lambda: GOOD
     on_commit: Callable[[Tables, Tables], None] = lambda before, after: None
     busy_after_s: float = 5.0
+    random: Random | None = None
     tables: Tables = field(default_factory=lambda: {name: {} for name in TABLES})
     _ids: Any = field(default_factory=lambda: count(1))
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def next_id(self) -> int:
         return int(next(self._ids))
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Transaction]:
-        await self._take_turn()
+    async def take_turn(self) -> None:
+        """To write; whoever takes it must release it."""
+        if self.turn.locked():
+            await self._wait_for_turn()
+        else:
+            await self.turn.acquire()
         try:
-            await asyncio.sleep(0)
-            transaction = Transaction(self, may_write=True)
-            yield transaction
-            if transaction.changed:
-                await self._commit(transaction)
-        finally:
-            self._turn.release()
+            await others_turn(self.random)
+        except BaseException:
+            self.turn.release()
+            raise
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Transaction]:
-        await asyncio.sleep(0)
-        yield Transaction(self, may_write=False)
-
-    async def _take_turn(self) -> None:
-        if not self._turn.locked():
-            await self._turn.acquire()
-            return
+    async def _wait_for_turn(self) -> None:
         try:
             async with asyncio.timeout(self.busy_after_s):
-                await self._turn.acquire()
+                await self.turn.acquire()
         except TimeoutError:
             raise DatabaseBusy("another writer is at it") from None
 
-    async def _commit(self, transaction: Transaction) -> None:
+    async def commit(self, transaction: Transaction) -> None:
+        """Make it durable, as its fate will have it."""
         fate = self.fate()
         if fate.wait_s:
             await asyncio.sleep(fate.wait_s)
@@ -108,6 +123,6 @@ class Disk:
             before = self.tables
             self.tables = {**before, **transaction.changed}
             self.on_commit(before, self.tables)
-            await asyncio.sleep(0)  # a crash may come before the caller hears of it
+            await others_turn()  # a crash may come before the caller hears of it
         if fate.error is not None:
             raise fate.error

@@ -33,6 +33,7 @@ from alphapulse.exchanges.port import (
     PrivateUpdate,
     TradingExchange,
 )
+from tests.simulation.loop import others_turn
 from tests.simulation.venue import ACCOUNT, PRICE, VENUE, Listener, Venue
 
 T = TypeVar("T")
@@ -298,8 +299,9 @@ class SimulatedExchange:
         return answer
 
     async def _travel(self) -> None:
-        slow = self._venue.chance(self._venue.knobs.slow)
-        await asyncio.sleep(self._venue.random.random() * 2 if slow else 0)
+        venue = self._venue
+        slow = venue.chance(venue.knobs.slow)
+        await (asyncio.sleep(venue.random.random() * 2) if slow else others_turn(venue.random))
 
     def _seen(self) -> Iterable[Order]:
         now_s = self._venue.now_s

@@ -7,10 +7,11 @@ it; what belongs to a killed one never runs again.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import Context, ContextVar, copy_context
 from itertools import count
 from random import Random
+from types import coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -37,12 +38,36 @@ class Run:
 RUN: ContextVar[Run | None] = ContextVar("run", default=None)
 
 
+@coroutine
+def others_turn(random: Random | None = None) -> Generator[None, None, None]:
+    """As ``asyncio.sleep(0)``; by chance nothing at all, where there is ``random``."""
+    if random is None or random.random() < 0.5:
+        yield
+
+
 class Violated(AssertionError):
     """A promise was broken."""
 
 
 class _Buried(BaseException):
     """Thrown into what will never run again."""
+
+
+class Call:
+    """What the loop is to run; asyncio asks of a handle no more than this."""
+
+    __slots__ = ("args", "context", "do", "is_canceled")
+
+    def __init__(
+        self, do: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> None:
+        self.do = do
+        self.args = args
+        self.context = copy_context() if context is None else context
+        self.is_canceled = False
+
+    def cancel(self) -> None:
+        self.is_canceled = True
 
 
 class SeededTask(asyncio.Task[T]):
@@ -79,28 +104,36 @@ class SeededTask(asyncio.Task[T]):
 
 
 class SeededLoop(asyncio.BaseEventLoop):
-    """Runs in `run_until`; ``steps`` counts the callbacks that ran."""
+    """Runs in `run_until_done`; ``steps`` counts the callbacks that ran."""
 
     def __init__(self, random: Random) -> None:
         super().__init__()
         self._random = random
         self._now_s = 0.0
-        self._able: list[asyncio.Handle] = []
-        self._timers: list[tuple[float, int, asyncio.Handle]] = []
+        self._able: list[Call] = []
+        self._timers: list[tuple[float, int, Call]] = []
         self._order = count()
         self._tasks: list[SeededTask[Any]] = []
         self.steps = 0
         self.broken: list[str] = []
-        """What ended a callback, or was said to the loop's exception handler."""
+        """What ended a callback, or was said to the loop's exception handler, or by a referee."""
+        self.interruptions: list[tuple[int, Callable[[], object]]] = []
+        """What is done between two steps, and before which step: the nearest one last."""
 
     def time(self) -> float:
         return self._now_s
 
-    def run_until(self, is_over: Callable[[], bool], *, limit_s: float, limit_steps: int) -> bool:
-        """Step until it is over (True), or until one of the limits (False)."""
+    def run_until_done(
+        self, story: "asyncio.Task[object]", *, limit_s: float, limit_steps: int
+    ) -> bool:
+        """Step until it is done or something broke (True), or until one of the limits (False)."""
         asyncio._set_running_loop(self)
         try:
-            while not is_over():
+            while not story.done():
+                if self.interruptions and self.steps >= self.interruptions[-1][0]:
+                    self.interruptions.pop()[1]()
+                if self.broken:
+                    return True
                 if self._now_s > limit_s or self.steps > limit_steps:
                     return False
                 self._step()
@@ -126,16 +159,19 @@ class SeededLoop(asyncio.BaseEventLoop):
         if not able:
             self._advance()
         i = int(self._random.random() * len(able)) if len(able) > 1 else 0
-        handle = able[i]
+        call = able[i]
         able[i] = able[-1]
         able.pop()
-        if handle._cancelled:
+        if call.is_canceled:
             return
-        run = handle._context.get(RUN)  # type: ignore[attr-defined]
+        run = call.context.get(RUN)
         if run is not None and run.is_dead:
             return
         self.steps += 1
-        handle._run()
+        try:
+            call.context.run(call.do, *call.args)
+        except Exception as error:  # noqa: BLE001 - as every loop does
+            self.broken.append(repr(error))
 
     def _advance(self) -> None:
         timers, able = self._timers, self._able
@@ -147,20 +183,18 @@ class SeededLoop(asyncio.BaseEventLoop):
             self._now_s = max(self._now_s + RESOLUTION_S, when_s)
             when_s = self._now_s
             while timers and timers[0][0] <= when_s:
-                handle = heapq.heappop(timers)[2]
-                if not handle._cancelled:
-                    able.append(handle)
+                call = heapq.heappop(timers)[2]
+                if not call.is_canceled:
+                    able.append(call)
 
     # What asyncio asks of a loop.
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
-        handle = asyncio.Handle(
-            callback, args, self, copy_context() if context is None else context
-        )
-        self._able.append(handle)
-        return handle
+    ) -> Call:
+        call = Call(callback, args, context)
+        self._able.append(call)
+        return call
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
@@ -170,7 +204,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> Call:
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
@@ -179,15 +213,10 @@ class SeededLoop(asyncio.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
-    ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(
-            when, callback, args, self, copy_context() if context is None else context
-        )
-        heapq.heappush(self._timers, (when, next(self._order), handle))
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It is dropped when its time comes."""
+    ) -> Call:
+        call = Call(callback, args, context)
+        heapq.heappush(self._timers, (when, next(self._order), call))
+        return call
 
     def create_task(  # type: ignore[override]
         self,

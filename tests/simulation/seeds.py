@@ -17,6 +17,7 @@ COLLECT_EVERY = 50
 def first_broken(seeds: Iterable[int]) -> Outcome | None:
     """The first of the seeds in which a promise is broken."""
     logger.disable("alphapulse")
+    gc.freeze()  # what was there before need not be looked through again and again
     gc.disable()
     try:
         for number, seed in enumerate(seeds):
@@ -25,8 +26,9 @@ def first_broken(seeds: Iterable[int]) -> Outcome | None:
             if number % COLLECT_EVERY == 0:
                 gc.collect()
     finally:
-        gc.enable()
         gc.collect()
+        gc.unfreeze()
+        gc.enable()
         logger.enable("alphapulse")
     return None
 

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 LIMIT_STEPS = 60_000
 """Of one seed: beyond it something runs in circles."""
+STEPS_PER_S = 12
+"""Of the virtual time, about: crashes come within the storm."""
 ANSWER_S = 15.0
 """How long people wait for an answer before they ask again."""
 CYCLES_S = 200.0
@@ -65,46 +67,33 @@ class _World:
         self.knobs = knobs
         self.random = random
         self.loop = loop
-        self.disk = Disk(fate=self._commit_fate)
+        self.disk = Disk(fate=self._commit_fate, random=random)
         self.bus = AlarmBus()
         self.referee = Referee(self.disk, self.bus, wanted=knobs.orders)
         self.venue = Venue(knobs, random, loop, self._guard(self.referee.on_accept))
         self.referee.venue = self.venue
         self.disk.on_commit = self._guard(self.referee.on_commit)
         self.programs: list[Program] = []
-        self._broken: str | None = None
         self._is_full = False
-        self._is_over = False
-        self._next_crash: list[int] = []
 
     def live(self) -> str | None:
         """What was broken, or ``None``."""
-        knobs, draw = self.knobs, self.random
-        self._next_crash = sorted(draw.randint(50, 2500) for _ in range(knobs.crashes))
+        last = 100 + int(STEPS_PER_S * self.knobs.storm_s)
+        crashes = sorted(self.random.randint(20, last) for _ in range(self.knobs.crashes))
+        self.loop.interruptions = [(step, self._crash) for step in reversed(crashes)]
         try:
             story = self.loop.create_task(self._story())
-            ended = self.loop.run_until(
-                lambda: self._check() or story.done(), limit_s=600.0, limit_steps=LIMIT_STEPS
-            )
+            ended = self.loop.run_until_done(story, limit_s=600.0, limit_steps=LIMIT_STEPS)
         except Violated as violation:
             return str(violation)
         if story.done():
             story.result()  # a mistake of ours
-        if self._broken is None and not ended:
-            return f"no end after {self.loop.steps} steps"
-        return self._broken
+        if self.loop.broken:
+            return self.loop.broken[0]
+        return None if ended else f"no end after {self.loop.steps} steps"
 
     def end(self) -> None:
         self.loop.bury(program.run for program in self.programs)
-
-    def _check(self) -> bool:
-        """After each step: crash when it is time; over when the story is, or a promise broken."""
-        if self._next_crash and self.loop.steps >= self._next_crash[0]:
-            del self._next_crash[0]
-            self._crash()
-        if self.loop.broken and self._broken is None:
-            self._broken = self.loop.broken[0]
-        return self._is_over or self._broken is not None
 
     def _guard(self, judge: Callable[..., None]) -> Callable[..., None]:
         """Production catches much; what the referee finds must not be caught."""
@@ -113,7 +102,7 @@ class _World:
             try:
                 judge(*args)
             except Violated as violation:
-                self._broken = self._broken or str(violation)
+                self.loop.broken.append(str(violation))
 
         return judged
 
@@ -127,7 +116,7 @@ class _World:
         people += [self.loop.create_task(work) for work in self._weather()]
         await asyncio.sleep(self.knobs.storm_s)
         self.venue.calm_down()
-        self._next_crash.clear()
+        self.loop.interruptions.clear()
         self._is_full = False
         await asyncio.gather(*people)
         await self._set_mode(TradingMode.ACTIVE)
@@ -135,7 +124,6 @@ class _World:
             self._boot()
         await self._quiet()
         self._judge_end()
-        self._is_over = True
 
     async def _quiet(self) -> None:
         """First everything uncertain must become known, then books and venue must agree, also
