@@ -12,6 +12,7 @@ from typing import Any
 
 from alphapulse.domain.account import UNKNOWN_PERMISSIONS, Permissions
 from alphapulse.domain.balance import Balance, BalanceReport, Wallet
+from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import (
     AccountId,
     ClientOrderId,
@@ -24,6 +25,7 @@ from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import Order, OrderType
 from alphapulse.domain.position import Position
 from alphapulse.errors import InvalidInput
+from alphapulse.exchanges.adapters.generic.cash_flows import GenericFlows
 from alphapulse.exchanges.adapters.generic.desk import GenericDesk
 from alphapulse.exchanges.ccxt import loading, parse
 from alphapulse.exchanges.ccxt.client import MarketType
@@ -34,6 +36,7 @@ from alphapulse.exchanges.port import (
     Capabilities,
     FillCursor,
     FillPage,
+    FlowPage,
     MarketSink,
     OrderProfile,
     PrivateUpdate,
@@ -59,6 +62,7 @@ class GenericExchange(CcxtTrader):
     ) -> None:
         super().__init__(exchange, account_id, session, found, market_types(found))
         self._memory = StreamMemory(exchange)
+        self._flows = GenericFlows(exchange, session, self._market_types[0])
         profile = _order_profile(exchange)
         self._form = "{}" if profile is None else profile.client_id_form
         self._desks = (
@@ -169,6 +173,12 @@ class GenericExchange(CcxtTrader):
         if self._capabilities.fills_without_symbol:
             return (FillCursor(None, position),)
         return tuple(FillCursor(symbol, position) for symbol in symbols)
+
+    def first_flow_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
+        return self._flows.first_cursors(since)
+
+    async def fetch_cash_flows(self, cursor: FlowCursor) -> FlowPage:
+        return await self._flows.page(self.account_id, cursor)
 
     async def watch_market(
         self,
