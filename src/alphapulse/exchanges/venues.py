@@ -137,6 +137,7 @@ _ORDER_KEYS = ("symbol", "orderId", "clientOrderId", "status", "side", "origQty"
 _ALGO_KEYS = ("algoId", "clientAlgoId", "symbol", "algoStatus", "orderType", "side")
 _WALLET_KEYS = ("asset", "walletBalance", "availableBalance")
 _LIST = ("result", "list")
+_ROWS = ("result", "rows")
 
 _BINANCE_SHAPES = (
     Shape("/api/v3/exchangeInfo", ("symbol", "status", "filters"), ("symbols",), many=True),
@@ -202,6 +203,9 @@ _BYBIT_SHAPES = (
     Shape("/v5/account/fee-rate", ("symbol", "makerFeeRate", "takerFeeRate"), _LIST, many=True),
     Shape("/v5/execution/list", ("execId", "orderId", "execPrice", "execQty"), _LIST, many=True),
     Shape("/v5/position/list", ("symbol", "size", "side"), _LIST, many=True),
+    Shape("/v5/account/transaction-log", ("id", "type", "change", "currency"), _LIST, many=True),
+    Shape("/v5/asset/deposit/query-record", ("coin", "amount", "status"), _ROWS, many=True),
+    Shape("/v5/asset/withdraw/query-record", ("coin", "amount", "status"), _ROWS, many=True),
 )
 
 PROFILES: Mapping[str, VenueProfile] = {

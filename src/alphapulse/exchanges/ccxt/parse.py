@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from alphapulse.domain.cash_flow import CashFlow
 from alphapulse.domain.identifiers import (
     AccountId,
     Asset,
@@ -353,6 +354,15 @@ def unique_fills(fills: Iterable[Fill]) -> tuple[Fill, ...]:
         if known != one:
             raise broken("one trade id for two fills", trade_id=one.trade_id)
     return tuple(sorted(by_key.values(), key=lambda one: (one.occurred_at, one.trade_id)))
+
+
+def unique_flows(flows: Iterable[CashFlow]) -> tuple[CashFlow, ...]:
+    """Oldest first, each once; an id that names two different movements is a broken answer."""
+    by_id: dict[str, CashFlow] = {}
+    for one in flows:
+        if by_id.setdefault(one.id, one) != one:
+            raise broken("one id for two cash flows", flow=one.id)
+    return tuple(sorted(by_id.values(), key=lambda one: (one.occurred_at, one.id)))
 
 
 def unique_orders(orders: Iterable[Order]) -> tuple[Order, ...]:

@@ -11,14 +11,14 @@ Sources, read 2026-11: https://developers.binance.com/docs/wallet (capital, asse
 https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from loguru import logger
 
-from alphapulse.domain.cash_flow import CashFlow, FlowCursor
+from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.errors import InvalidInput
 from alphapulse.exchanges.adapters.binance.flow_rows import EXCHANGE, FlowReader, Raw, Told
@@ -130,7 +130,7 @@ class BinanceFlows:
         else:
             after = _Position(until_ms + 1, open_ms)
         return FlowPage(
-            flows=_unique(flow for one in told for flow in one.flows),
+            flows=parse.unique_flows(flow for one in told for flow in one.flows),
             next_cursor=FlowCursor(cursor.source, str(after)),
             is_last=is_last,
             read_until=moment_of_ms(until_ms),
@@ -248,12 +248,3 @@ def _start_ms(name: str, position: _Position, now: datetime) -> int:
 
 def _range(start_ms: int, end_ms: int, **more: object) -> Raw:
     return {"startTime": start_ms, "endTime": end_ms, **more}
-
-
-def _unique(flows: Iterable[CashFlow]) -> tuple[CashFlow, ...]:
-    """Oldest first, each once."""
-    by_id: dict[str, CashFlow] = {}
-    for flow in flows:
-        if by_id.setdefault(flow.id, flow) != flow:
-            raise parse.broken("one id for two cash flows", id=flow.id)
-    return tuple(sorted(by_id.values(), key=lambda one: (one.occurred_at, one.id)))

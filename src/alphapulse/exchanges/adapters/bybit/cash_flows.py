@@ -76,7 +76,7 @@ class BybitFlows:
         is_last = end >= now
         resume_at = max(start, end - OVERLAPS[cursor.source]) if is_last else end
         return FlowPage(
-            flows=_unique(flows),
+            flows=parse.unique_flows(flows),
             next_cursor=FlowCursor(cursor.source, str(ms_of(resume_at))),
             is_last=is_last,
             read_until=end,
@@ -156,13 +156,3 @@ class BybitFlows:
 
 def _window(start: datetime, end: datetime) -> Raw:
     return {"startTime": ms_of(start), "endTime": ms_of(end), "limit": ROWS_PER_PAGE}
-
-
-def _unique(flows: Sequence[CashFlow]) -> tuple[CashFlow, ...]:
-    """Oldest first, each once; an id that names two movements is a broken answer."""
-    by_id: dict[str, CashFlow] = {}
-    for flow in flows:
-        known = by_id.setdefault(flow.id, flow)
-        if known != flow:
-            raise parse.broken("one id for two cash flows", flow=flow.id)
-    return tuple(sorted(by_id.values(), key=lambda flow: (flow.occurred_at, flow.id)))

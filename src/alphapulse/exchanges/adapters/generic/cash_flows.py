@@ -18,11 +18,13 @@ from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.session import ExchangeSession, moment_of_ms, ms_of
 from alphapulse.exchanges.port import FlowPage
 
-# CCXT's methods by what the cursor calls them; the last one where the first two are not there.
+APART, TOGETHER = ("deposits", "withdrawals"), "crossings"
+
+# CCXT's methods by what the cursor calls them.
 METHODS = {
     "deposits": "fetchDeposits",
     "withdrawals": "fetchWithdrawals",
-    "crossings": "fetchDepositsWithdrawals",
+    TOGETHER: "fetchDepositsWithdrawals",
 }
 
 # Exchanges allow 30 days or more at a time; some of them less by a moment.
@@ -54,9 +56,10 @@ class GenericFlows:
 
     def first_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
         """None where CCXT reads neither deposits nor withdrawals of this exchange."""
-        there = [name for name, method in METHODS.items() if self._has(method)]
-        # Where the two are told apart, both together are the same again.
-        sources = [name for name in there if name != "crossings"] or there
+        there = {name for name, method in METHODS.items() if self._has(method)}
+        # Both together are the same again.
+        apart = [name for name in APART if name in there]
+        sources = [TOGETHER] if TOGETHER in there and len(apart) < len(APART) else apart
         return tuple(FlowCursor(name, str(ms_of(since))) for name in sources)
 
     async def page(self, account_id: AccountId, cursor: FlowCursor) -> FlowPage:
@@ -68,11 +71,11 @@ class GenericFlows:
         start = min(moment_of_ms(int(cursor.position)), now)
         end = min(start + WINDOW, now)
         rows = await self._rows(method, start, end)
-        flows = {flow.id: flow for row in rows for flow in flows_of(row, account_id, self._id, now)}
+        flows = [flow for row in rows for flow in flows_of(row, account_id, self._id, now)]
         is_last = end >= now
         resume_at = max(start, end - OVERLAP) if is_last else end
         return FlowPage(
-            flows=tuple(sorted(flows.values(), key=lambda flow: (flow.occurred_at, flow.id))),
+            flows=parse.unique_flows(flows),
             next_cursor=FlowCursor(cursor.source, str(ms_of(resume_at))),
             is_last=is_last,
             read_until=end,
