@@ -280,6 +280,14 @@ async def test_equal_amounts_go_to_the_nearest_and_no_record_explains_two(clock:
     assert [flow.reference for flow in found] == ["0x0", None, "0x2"]
 
 
+async def test_row_that_comes_twice_is_one_transfer(clock: Clock) -> None:
+    row = log(1, "TRANSFER_IN", "5")
+
+    found = await read(Venue([row, dict(row)], [deposit("5")]), clock, cash_flows.TRANSFERS)
+
+    assert [flow.kind for flow in found] == [FlowKind.DEPOSIT]
+
+
 async def test_failed_withdrawal_is_undone_by_what_comes_back(clock: Clock) -> None:
     out, back = AN_HOUR_AGO - timedelta(hours=20), AN_HOUR_AGO
     venue = Venue(

@@ -19,7 +19,7 @@ from typing import Any
 
 from alphapulse.domain.cash_flow import CashFlow, FlowCursor
 from alphapulse.errors import InvalidInput, PermissionMissing
-from alphapulse.exchanges.adapters.bybit.log_rows import TRANSFER_TYPES, LogRows
+from alphapulse.exchanges.adapters.bybit.log_rows import TRANSFER_TYPES, LogRows, name_of
 from alphapulse.exchanges.adapters.bybit.rows import Raw, rows_if_few, whole_window
 from alphapulse.exchanges.adapters.bybit.transfers import (
     NEAR,
@@ -91,12 +91,13 @@ class BybitFlows:
         return [flow for row in others for flow in self._rows.flows(client, row)]
 
     async def _transfers(self, start: datetime, end: datetime) -> list[CashFlow] | None:
-        rows: list[Raw] = []
+        rows: dict[str, Raw] = {}
         for kind in TRANSFER_TYPES:
             found = await self._logged(start, end, type=kind)
             if found is None:
                 return None
-            rows += found
+            # One told twice must not take the records of two.
+            rows |= {name_of(row): row for row in found}
         if not rows:
             return []
         # After the rows: what they are explained by was there before them.
@@ -107,7 +108,7 @@ class BybitFlows:
         client = await self._session.loaded(MarketType.SWAP)
         return [
             self._rows.transfer(client, row, record)
-            for row, record in explained(rows, records, now)
+            for row, record in explained(list(rows.values()), records, now)
             if record is not None or now - parse.moment(row, "transactionTime", now) >= PATIENCE
         ]
 

@@ -113,8 +113,7 @@ class LogRows:
         return CashFlow(
             account_id=self._account_id(),
             exchange=EXCHANGE,
-            # The documentation's own example shows one id twice, for two movements.
-            id=":".join([word, parse.text(row, "id"), coin, row.get("tradeId") or ""]) + part,
+            id=name_of(row) + part,
             kind=kind,
             asset=parse.asset_of(client.safe_currency_code(coin)),
             quantity=quantity,
@@ -124,6 +123,12 @@ class LogRows:
             reference=reference or row.get("tradeId") or None,
             note=word if symbol or not row.get("symbol") else f"{word} {row['symbol']}",
         )
+
+
+def name_of(row: Raw) -> str:
+    """What names a row: the documentation's own example shows one id twice, for two movements."""
+    parts = [parse.text(row, key) for key in ("type", "id", "currency")]
+    return ":".join([*parts, row.get("tradeId") or ""])
 
 
 def _is_of_fill(row: Raw) -> bool:
