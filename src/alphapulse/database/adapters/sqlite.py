@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from alphapulse.database.adapters import sqlite_driver
 from alphapulse.database.adapters.adapter import Store, Upsert
 from alphapulse.database.adapters.folder import Folder, SqliteFiles, keep
 from alphapulse.database.settings import DatabaseSettings
@@ -174,7 +175,11 @@ class SqliteAdapter:
             URL.create(
                 "sqlite+aiosqlite", database=f"{path.as_uri()}", query={"mode": "rw", "uri": "true"}
             ),
-            connect_args={"isolation_level": None, "timeout": self._settings.busy_timeout_s},
+            connect_args={
+                "async_creator_fn": sqlite_driver.connect,
+                "isolation_level": None,
+                "timeout": self._settings.busy_timeout_s,
+            },
             pool_size=1 if writes else self._settings.pool_size,
             max_overflow=0,
             pool_timeout=self._settings.pool_timeout_s,
