@@ -38,16 +38,17 @@ class Statements:
         self._adapter = adapter
 
     # Rows are typed by the tables, which SQLAlchemy's own types cannot follow through a join.
-    async def rows(self, select: Select[Any]) -> Sequence[Row[Any]]:
+    async def rows(self, select: Select[Any], **values: object) -> Sequence[Row[Any]]:
+        """``values`` are those that a statement made beforehand leaves open."""
         with translated(self._adapter):
-            result = await self._connection.execute(select)
+            result = await self._connection.execute(select, values)
             rows: Sequence[Row[Any]] = result.all()
             return rows
 
-    async def row(self, select: Select[Any]) -> Row[Any] | None:
-        """The only row, or ``None``."""
+    async def row(self, select: Select[Any], **values: object) -> Row[Any] | None:
+        """The only row, or ``None``; ``values`` as in `rows`."""
         with translated(self._adapter):
-            result = await self._connection.execute(select)
+            result = await self._connection.execute(select, values)
             row: Row[Any] | None = result.one_or_none()
             return row
 

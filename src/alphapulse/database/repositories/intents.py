@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, bindparam, func, select
 
 from alphapulse.database.repositories.orders import NOTHING_CAME, UNSETTLED
 from alphapulse.database.repositories.rows import Rows
@@ -22,6 +22,8 @@ from alphapulse.domain.order import OrderRequest
 from alphapulse.errors import NotFound
 
 INTENT = Rows(Intent, intents)
+
+_BY_NAME = select(*INTENT.columns).where(intents.c.client_order_id == bindparam("name"))
 
 
 class Intents:
@@ -40,8 +42,7 @@ class Intents:
 
     async def load(self, client_order_id: ClientOrderId) -> Intent:
         """Raises `NotFound`."""
-        wanted = select(*INTENT.columns).where(intents.c.client_order_id == client_order_id)
-        row = await self._statements.row(wanted)
+        row = await self._statements.row(_BY_NAME, name=client_order_id)
         if row is None:
             raise NotFound("no such intent", order=client_order_id)
         return _read(row)

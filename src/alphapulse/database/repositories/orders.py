@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, or_, select
+from sqlalchemy import ColumnElement, Row, bindparam, or_, select
 
 from alphapulse.database.repositories.fills import FILL
 from alphapulse.database.repositories.rows import Rows
@@ -22,6 +22,33 @@ OPEN = [status for status in OrderStatus if status.is_open]
 UNSETTLED = [status for status in OrderStatus if not status.is_final]
 UNCERTAIN = [status for status in OrderStatus if status.is_uncertain]
 NOTHING_CAME = [status for status in OrderStatus if status.came_to_nothing]
+
+# Made once: each order asks these, and to put one together takes longer than to run it.
+_OURS = orders.c.origin != OrderOrigin.EXTERNAL
+_BY_NAME = select(*ORDER.columns).where(
+    orders.c.account_id == bindparam("account_id"),
+    orders.c.client_order_id == bindparam("name"),
+    _OURS,
+)
+_BY_NUMBER = select(*ORDER.columns).where(
+    orders.c.account_id == bindparam("account_id"),
+    orders.c.symbol == bindparam("symbol"),
+    orders.c.exchange_order_id == bindparam("number"),
+)
+_BY_NUMBERS_OR_NAMES = select(*ORDER.columns, orders.c.id).where(
+    orders.c.account_id.in_(bindparam("account_ids")),
+    or_(
+        orders.c.exchange_order_id.in_(bindparam("numbers")),
+        _OURS & orders.c.client_order_id.in_(bindparam("names")),
+    ),
+)
+_FILLS = select(*FILL.columns).where(
+    fills.c.account_id.in_(bindparam("account_ids")),
+    or_(
+        fills.c.exchange_order_id.in_(bindparam("numbers")),
+        fills.c.client_order_id.in_(bindparam("names")),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +134,12 @@ class Orders:
 
     async def load(self, account_id: AccountId, key: str) -> Order:
         """One order by its `Order.key`. Raises `NotFound`."""
-        c = orders.c
-        mine = c.account_id == account_id
-        symbol, is_venues, exchange_order_id = key.partition("#")
-        wanted = (
-            (c.symbol == symbol) & (c.exchange_order_id == exchange_order_id)
+        symbol, is_venues, number = key.partition("#")
+        row = await (
+            self._statements.row(_BY_NUMBER, account_id=account_id, symbol=symbol, number=number)
             if is_venues
-            else (c.client_order_id == key) & (c.origin != OrderOrigin.EXTERNAL)
+            else self._statements.row(_BY_NAME, account_id=account_id, name=key)
         )
-        row = await self._statements.row(select(*ORDER.columns).where(mine, wanted))
         if row is None:
             raise NotFound("no such order", order=key)
         return ORDER.read(row)
@@ -126,16 +150,15 @@ class Orders:
 
     async def unsettled(self, account_id: AccountId) -> tuple[Order, ...]:
         """Ours that have not ended for certain: on their way, open, unknown or quarantined."""
-        ours = orders.c.origin != OrderOrigin.EXTERNAL
-        return await self._in(account_id, ours & orders.c.status.in_(UNSETTLED))
+        return await self._in(account_id, _OURS & orders.c.status.in_(UNSETTLED))
 
     async def ours_since(
         self, account_id: AccountId, symbol: Symbol, moment: datetime
     ) -> tuple[Order, ...]:
         """Ours in one market that were made since then."""
         c = orders.c
-        ours = (c.origin != OrderOrigin.EXTERNAL) & (c.symbol == symbol)
-        return await self._in(account_id, ours & (c.created_at >= moment))
+        mine = _OURS & (c.symbol == symbol) & (c.created_at >= moment)
+        return await self._in(account_id, mine)
 
     async def uncertain(self) -> tuple[Order, ...]:
         """Those of every account whose fate is unknown, oldest first."""
@@ -153,8 +176,7 @@ class Orders:
         self, account_id: AccountId, names: Iterable[ClientOrderId]
     ) -> tuple[Order, ...]:
         """Ours with these names."""
-        ours = orders.c.origin != OrderOrigin.EXTERNAL
-        return await self._in(account_id, ours & orders.c.client_order_id.in_(set(names)))
+        return await self._in(account_id, _OURS & orders.c.client_order_id.in_(set(names)))
 
     async def events(
         self, account_id: AccountId, keys: Iterable[str]
@@ -177,10 +199,8 @@ class Orders:
     async def _stored(self, described: Sequence[Order]) -> "dict[str, _Stored]":
         return await self._find_all(
             {o.account_id for o in described},
-            _by_number_or_name(
-                {o.exchange_order_id for o in described if o.exchange_order_id},
-                {o.client_order_id for o in described if o.client_order_id},
-            ),
+            {o.exchange_order_id for o in described if o.exchange_order_id},
+            {o.client_order_id for o in described if o.client_order_id},
         )
 
     async def _of_fills(self, new: Sequence[Fill]) -> "dict[str, _Stored]":
@@ -188,10 +208,8 @@ class Orders:
             return {}
         found = await self._find_all(
             {one.account_id for one in new},
-            _by_number_or_name(
-                {one.exchange_order_id for one in new},
-                {one.client_order_id for one in new if one.client_order_id},
-            ),
+            {one.exchange_order_id for one in new},
+            {one.client_order_id for one in new if one.client_order_id},
         )
         return {
             key: stored
@@ -200,24 +218,24 @@ class Orders:
         }
 
     async def _find_all(
-        self, account_ids: Iterable[AccountId], which: ColumnElement[bool]
+        self,
+        account_ids: Collection[AccountId],
+        numbers: Collection[ExchangeOrderId],
+        names: Collection[ClientOrderId],
     ) -> "dict[str, _Stored]":
-        mine = orders.c.account_id.in_(set(account_ids))
-        rows = await self._statements.rows(select(*ORDER.columns, orders.c.id).where(mine, which))
+        rows = await self._statements.rows(
+            _BY_NUMBERS_OR_NAMES, account_ids=account_ids, numbers=numbers, names=names
+        )
         return {order.key: (row_id, order) for row_id, order in map(_read, rows)}
 
     async def _fills_of(self, found: Sequence[Order]) -> list[Fill]:
         if not found:
             return []
-        c = fills.c
         rows = await self._statements.rows(
-            select(*FILL.columns).where(
-                c.account_id.in_({order.account_id for order in found}),
-                or_(
-                    c.exchange_order_id.in_({o.exchange_order_id for o in found}),
-                    c.client_order_id.in_({o.client_order_id for o in found if o.is_ours}),
-                ),
-            )
+            _FILLS,
+            account_ids={order.account_id for order in found},
+            numbers={o.exchange_order_id for o in found},
+            names={o.client_order_id for o in found if o.is_ours},
         )
         every = [FILL.read(row) for row in rows]
         return [one for one in every if any(_belongs(one, order) for order in found)]
@@ -290,14 +308,6 @@ def _taken(known: _Known, order: Order, at: datetime) -> list[tuple[Order | None
         return [(named, after)]
     # A second order at the venue under the name of the first: both are real.
     return [(named, after), (None, replace(order, origin=OrderOrigin.EXTERNAL))]
-
-
-def _by_number_or_name(
-    numbers: Collection[ExchangeOrderId], names: Collection[ClientOrderId]
-) -> ColumnElement[bool]:
-    c = orders.c
-    ours = (c.origin != OrderOrigin.EXTERNAL) & c.client_order_id.in_(names)
-    return or_(c.exchange_order_id.in_(numbers), ours)
 
 
 def _belongs(fill: Fill, order: Order) -> bool:

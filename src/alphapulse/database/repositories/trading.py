@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.trading import (
@@ -18,6 +18,13 @@ from alphapulse.domain.identifiers import AccountId, Symbol
 from alphapulse.domain.money import ZERO
 from alphapulse.domain.trading import Lease, TradingLimits, TradingMode, TradingSwitch
 
+_LEASE = select(sender_leases).where(sender_leases.c.account_id == bindparam("account_id"))
+_SWITCHES = select(trading_switches).order_by(trading_switches.c.subject)
+_LIMITS = select(trading_limits).where(trading_limits.c.subject == bindparam("subject"))
+_USAGE = select(trading_usage.c.value).where(
+    trading_usage.c.subject == bindparam("subject"), trading_usage.c.day == bindparam("day")
+)
+
 
 class Leases:
     """One sender per account, whatever another process believes."""
@@ -27,8 +34,7 @@ class Leases:
 
     async def load(self, account_id: AccountId) -> Lease | None:
         """The lease as it is."""
-        wanted = select(sender_leases).where(sender_leases.c.account_id == account_id)
-        row = await self._statements.row(wanted)
+        row = await self._statements.row(_LEASE, account_id=account_id)
         if row is None:
             return None
         return Lease(account_id, row.holder, row.fence, row.expires_at)
@@ -96,9 +102,7 @@ class Switches:
 
     async def list(self) -> tuple[TradingSwitch, ...]:
         """Every one that was ever used."""
-        rows = await self._statements.rows(
-            select(trading_switches).order_by(trading_switches.c.subject)
-        )
+        rows = await self._statements.rows(_SWITCHES)
         return tuple(
             TradingSwitch(
                 AccountId(row.subject) if row.subject else None,
@@ -127,8 +131,7 @@ class Limits:
 
     async def load(self, subject: str) -> tuple[TradingLimits, int] | None:
         """The limits of ``account:ID`` or ``user:ID`` with their version."""
-        c = trading_limits.c
-        row = await self._statements.row(select(trading_limits).where(c.subject == subject))
+        row = await self._statements.row(_LIMITS, subject=subject)
         if row is None:
             return None
         symbols = None if row.symbols is None else frozenset(map(Symbol, row.symbols.split()))
@@ -164,9 +167,7 @@ class Limits:
 
     async def used(self, subject: str, day: str) -> Decimal:
         """Value of all that was sent on a day (``2026-11-23``, UTC)."""
-        c = trading_usage.c
-        wanted = select(c.value).where(c.subject == subject, c.day == day)
-        row = await self._statements.row(wanted)
+        row = await self._statements.row(_USAGE, subject=subject, day=day)
         return ZERO if row is None else row.value
 
     async def use(self, subject: str, day: str, value: Decimal) -> None:

@@ -130,10 +130,16 @@ class OrderDesk:
         return frozenset(one.symbol for one in unsettled if one.status.is_uncertain)
 
     async def _send(self, name: ClientOrderId) -> Order:
-        if (refusal := await self._refusal(name)) is not None:
-            return await self._sender.withdraw(name, refusal)
+        if not await self._opens():
+            reason = "the account is not reconciled with its exchange yet"
+            return await self._sender.withdraw(name, reason)
+        async with self._context.database.read() as tx:
+            intent = await tx.intents.load(name)
+        if intent.request.symbol in self._held:
+            reason = "the fate of an earlier order of this symbol is unknown"
+            return await self._sender.withdraw(name, reason)
         async with self._slots:
-            return await self._sender.send(name)
+            return await self._sender.send(intent)
 
     def _ended(self, name: ClientOrderId, send: asyncio.Task[Order]) -> None:
         del self._sends[name]
@@ -144,14 +150,9 @@ class OrderDesk:
         else:
             self._on_failed()
 
-    async def _refusal(self, name: ClientOrderId) -> str | None:
+    async def _opens(self) -> bool:
+        """Whether orders may be sent, or may so in a moment."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._context.settings.ready_within_s):
                 await self._is_open.wait()
-        if not self._is_open.is_set():
-            return "the account is not reconciled with its exchange yet"
-        async with self._context.database.read() as tx:
-            order = await tx.orders.load(self._context.account_id, name)
-        if order.symbol in self._held:
-            return "the fate of an earlier order of this symbol is unknown"
-        return None
+        return self.is_open

@@ -48,23 +48,23 @@ class OrderSender:
         self._context = context
         self._backoff = Backoff(first_s=0.05, max_s=2.0)
 
-    async def send(self, name: ClientOrderId) -> Order:
+    async def send(self, intent: Intent) -> Order:
         """Send a prepared order; the order as recorded. One that is not prepared stays as it is.
 
         Raises:
             DatabaseError: the claim was not written, so nothing was sent.
-            NotFound: no such intent.
         """
+        name = intent.client_order_id
         with self._stage("market"):
-            refusal = await self._prepare_market(name)
+            refusal = await self._prepare_market(intent)
         if refusal is not None:
             return await self.withdraw(name, refusal)
         with self._stage("claim"):
-            order, intent = await self._claim(name)
-        if intent is None:
+            order, claimed = await self._claim(name)
+        if claimed is None:
             return order
         with self._stage("send"):
-            answer = await self._answer(intent)
+            answer = await self._answer(claimed)
         with self._stage("record"):
             return await self._record(order, answer)
 
@@ -77,10 +77,8 @@ class OrderSender:
             took_s = self._context.clock.monotonic_s() - began_s
             ORDER_STAGE.labels(name).observe(took_s)
 
-    async def _prepare_market(self, name: ClientOrderId) -> str | None:
+    async def _prepare_market(self, intent: Intent) -> str | None:
         """Leverage and margin mode; why the order must not be sent, or ``None``."""
-        async with self._context.database.read() as tx:
-            intent = await tx.intents.load(name)
         if intent.fence is not None:
             return None
         try:
@@ -162,7 +160,9 @@ class OrderSender:
                 changes = await tx.orders.record([answer.described], context.clock.now())
             else:
                 changes = await self._take_error(tx, order, answer.error)
-            after = await tx.orders.load(context.account_id, order.key)
+            after = next((one.after for one in changes if one.after.key == order.key), None)
+            if after is None:  # the stream had told all of it
+                after = await tx.orders.load(context.account_id, order.key)
         context.publish(changes)
         return after
 
