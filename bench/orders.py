@@ -2,8 +2,10 @@
 
 Client CPU of one create against the same simulated Binance, in a process of its own: raw aiohttp
 with a signature by hand, CCXT's ``create_order`` with its rate limiter off, and our adapter with
-budgets, signature, the verdict on the answer and exact parsing. Then the transactions around a
-send, without a network: T1 makes the intent durable, T2 claims it, T3 records the answer.
+budgets, signature, the verdict on the answer and exact parsing. Then the whole way, from a request
+to our API to the signed one at the venue's socket, beside raw aiohttp and CCXT on the same way.
+Then the transactions around a send, without a network: T1 makes the intent durable, T2 claims it,
+T3 records the answer.
 
     python -m bench.orders
 """
@@ -33,6 +35,8 @@ from tests.fixtures.postgres import SMALL, PostgresServer, url
 from tests.fixtures.scripted_exchange import ScriptedExchange, Venue
 from tests.fixtures.simulator_process import simulator_process
 
+from alphapulse.cli.client import LocalClient, RefusedByServer
+from alphapulse.config import SETTINGS_FILE
 from alphapulse.database.connection import Database, open_database
 from alphapulse.database.migrations import schema
 from alphapulse.database.settings import DatabaseSettings
@@ -47,14 +51,21 @@ from alphapulse.pipeline.execution.desk import OrderDesk
 from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.clock import SystemClock
+from alphapulse.security.tokens import sign_local_token
 from alphapulse.simulator.settings import SimulatorSettings
+from bench.http import SUMMARY
 from bench.measure import interleave, report
+from bench.peers import serve, until_announced
+from bench.server import ServerProcess, free_port
+from bench.tap import Tap, tap_process
 
 BINANCE = ExchangeId("binance")
 BTC = Symbol("BTC/USDT")
 ACCOUNT = AccountId("account-1")
 LABEL = "binance-main"
+ORDER = "/api/exchange/order"
 ORDERS = 150
+ARRIVING = 30
 ROUNDS = 7
 QUANTITY = Decimal("0.10000")
 ADDED_US = 100
@@ -230,6 +241,121 @@ async def our_adapter(
         await exchange.close()
 
 
+async def whole_way(engine: str, database: DatabaseSettings) -> bool:
+    """From the call to the venue's socket: through our API and both databases, and without.
+
+    The CPU is that of the process which places the order, until its answer is there.
+    """
+    settings = SimulatorSettings(enforce_limits=False, is_paused=True, history_days=0)
+    with tempfile.TemporaryDirectory() as folder:
+        async with simulator_process(settings) as simulator, tap_process(simulator.url) as tap:
+            key = next(one for one in simulator.accounts if one["label"] == LABEL)
+            credentials = Credentials(str(key["api_key"]), str(key["api_secret"]))
+            where = ExchangesSettings(simulator_url=tap.url)
+            price = await below_the_market(where)
+            data = Path(folder) / "data"
+            write_settings(data, database)
+            async with (
+                raw_aiohttp(where, credentials, price) as raw,
+                bare_ccxt(where, credentials, price) as ccxt,
+                our_server(data, tap.url, key, price) as (server, product),
+            ):
+                took_s: dict[str, list[float]] = {"raw": [], "ccxt": [], "product": []}
+                rounds = await interleave(
+                    {
+                        "raw": lambda: _arriving(tap, raw, took_s["raw"]),
+                        "ccxt": lambda: _arriving(tap, ccxt, took_s["ccxt"]),
+                        "product": lambda: _arriving(tap, product, took_s["product"]),
+                    },
+                    rounds=ROUNDS,
+                    cpu_s={"product": lambda: server.cpu_s},
+                )
+    facts = {
+        f"{side}_{name}_ms": statistics.quantiles(took_s[side], n=100)[at - 1] * 1000
+        for side in took_s
+        for name, at in (("p50", 50), ("p99", 99))
+    }
+    return report(
+        f"orders.post_to_socket_{engine}",
+        ratio=rounds.ratio("ccxt", "product"),
+        floor=0,
+        n=rounds.operations,
+        raw_us=rounds.median_us("raw"),
+        ccxt_us=rounds.median_us("ccxt"),
+        product_us=rounds.median_us("product"),
+        **facts,
+    )
+
+
+def write_settings(data: Path, database: DatabaseSettings) -> None:
+    """No limit is in the way, and a price that stands still is not too old."""
+    data.mkdir(mode=0o700)
+    (data / SETTINGS_FILE).write_text(
+        f"""
+        [database]
+        url = "{database.url}"
+        [trading]
+        max_order_value = 1e12
+        max_daily_value = 1e12
+        orders_per_minute = 1000000
+        price_band_pct = 50
+        max_price_age_s = 86400
+        [api]
+        writes_per_minute = 1000000
+        requests_per_minute = 1000000
+        """
+    )
+
+
+@asynccontextmanager
+async def our_server(
+    data: Path, simulator_url: str, key: Mapping[str, str], price: Decimal
+) -> AsyncIterator[tuple[ServerProcess, Create]]:
+    """`alphapulse serve` with one account, and an order by its API."""
+    with serve(data, simulator_url, free_port()) as server:
+        await until_announced(data)
+        client = LocalClient(data)
+        account = client.post("/api/exchange/accounts", dict(key))["account"]["id"]
+        while not _is_read(client):
+            await asyncio.sleep(0.2)
+        order = {
+            "account_id": account,
+            "symbol": BTC,
+            "side": "buy",
+            "type": "limit",
+            "time_in_force": "ioc",
+            "quantity": str(QUANTITY),
+            "limit_price": str(price),
+        }
+        async with aiohttp.ClientSession(base_url=client.url) as session:
+
+            async def create(name: str) -> object:
+                token = sign_local_token(data)
+                headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": name}
+                async with session.post(ORDER, json=order, headers=headers) as answer:
+                    assert answer.status == 201, await answer.text()
+                    return await answer.json()
+
+            yield server, create
+
+
+def _is_read(client: LocalClient) -> bool:
+    try:
+        return not any(one["stale"] for one in client.get(SUMMARY)["accounts"])
+    except RefusedByServer:
+        return False  # not one account was read
+
+
+async def _arriving(tap: Tap, create: Create, took_s: list[float]) -> int:
+    began_s = []
+    for _ in range(ARRIVING):
+        name = f"ap{next(_NAMES):026d}"
+        began_s.append(time.perf_counter())
+        await create(name)
+    took_s += [at - began for began, at in zip(began_s, await tap.arrivals_s(), strict=True)]
+    return ARRIVING
+
+
 @contextmanager
 def both_databases() -> Iterator[dict[str, DatabaseSettings]]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -344,6 +470,7 @@ async def measure(databases: Mapping[str, DatabaseSettings]) -> bool:
     met = [await client_cpu()]
     for engine, settings in databases.items():
         met.append(await durability(engine, settings))
+        met.append(await whole_way(engine, settings))
     return all(met)
 
 

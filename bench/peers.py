@@ -175,7 +175,7 @@ def serve(data: Path, simulator_url: str, port: int) -> ServerProcess:
 async def connect_accounts(data: Path, simulator: SimulatorProcess) -> None:
     """Make the data folder: schema, every simulated account, and its history."""
     with serve(data, simulator.url, free_port()):
-        await _until_announced(data)
+        await until_announced(data)
         client = LocalClient(data)
         for account in simulator.accounts:
             client.post("/api/exchange/accounts", account)
@@ -184,7 +184,8 @@ async def connect_accounts(data: Path, simulator: SimulatorProcess) -> None:
         await asyncio.sleep(SETTLING_S)
 
 
-async def _until_announced(data: Path) -> None:
+async def until_announced(data: Path) -> None:
+    """Until a server of that folder can be reached."""
     async with asyncio.timeout(60):
         while not (data / "server.json").exists():
             await asyncio.sleep(0.1)
