@@ -4,11 +4,13 @@ CCXT signs and names; requests are made here, because CCXT rounds what it is giv
 than once for some orders, and what is sent must be what was checked.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from alphapulse.domain.identifiers import ClientOrderId, ExchangeOrderId, Symbol
+from alphapulse.domain.money import EXACT
 from alphapulse.domain.order import Fill, Order, OrderRequest, OrderType, Side, Trigger
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.exchange import CcxtExchange, require_listed
@@ -19,6 +21,19 @@ from alphapulse.exchanges.port import OrderBook, OrderProfile
 
 # The venue's own limits; the weight is the same for less.
 ROWS_PER_PAGE = 1000
+
+# What CCXT calls them; others are a broken answer.
+_STATUS = {
+    "NEW": "open",
+    "PARTIALLY_FILLED": "open",
+    "FILLED": "closed",
+    "CANCELED": "canceled",
+    "REJECTED": "rejected",
+    "EXPIRED": "expired",
+    "EXPIRED_IN_MATCH": "expired",
+}
+
+_EIGHTEEN_PLACES = Decimal("1e-18")
 
 Raw = dict[str, Any]
 Call = Callable[[Raw], Awaitable[Any]]
@@ -34,6 +49,8 @@ class BinanceDesk:
     window: timedelta
     """The longest range of time a listing takes."""
     book_depths: Sequence[int]
+    types: Mapping[str, str]
+    """How an order ends that is neither a plain limit nor market order."""
 
     def __init__(self, exchange: CcxtExchange, session: ExchangeSession) -> None:
         self._exchange = exchange
@@ -45,11 +62,35 @@ class BinanceDesk:
         return call
 
     def order(self, client: Any, row: Raw) -> Order:
-        """One order of the venue's."""
-        raw = client.parse_order(row)
-        # CCXT takes the moment an order began to work, which is -1 while it waits for its price.
-        raw["timestamp"] = row.get("time") or row.get("transactTime") or row.get("updateTime")
-        return self._exchange.orders_of([raw | self.more(row)])[0]
+        """One order of the matching engine's."""
+        return self._exchange.orders_of([self._unified(client, row) | self.more(row)])[0]
+
+    def _unified(self, client: Any, row: Raw) -> Raw:
+        """What CCXT's `parse_order` makes of an order, as far as `parse.order` reads it.
+
+        CCXT works out fees, costs and dates besides, and takes longer for it than all that is read
+        here. Its moment of an order is when that began to work, -1 while it waits for its price.
+        """
+        kind, updated_ms = row.get("type") or "", row.get("updateTime") or row.get("transactTime")
+        is_maker = row.get("timeInForce") == "GTX"
+        return {
+            "id": row["orderId"],
+            "clientOrderId": row["clientOrderId"],
+            "symbol": _market(client, row)["symbol"],
+            "timestamp": row.get("time") or updated_ms,
+            "lastUpdateTimestamp": updated_ms,
+            "side": parse.text(row, "side").lower(),
+            "type": self.types.get(kind, kind.lower()),
+            "timeInForce": "PO" if is_maker else row.get("timeInForce"),
+            "postOnly": is_maker or kind == "LIMIT_MAKER",
+            "reduceOnly": row.get("reduceOnly"),
+            "amount": row["origQty"],
+            "filled": row["executedQty"],
+            "price": row.get("price"),
+            "triggerPrice": row.get("stopPrice"),
+            "average": average_price(row),
+            "status": _STATUS.get(row["status"], row["status"]),
+        }
 
     def more(self, row: Raw) -> Raw:
         """What of an order CCXT leaves out; see `parse.order`."""
@@ -119,6 +160,15 @@ class BinanceDesk:
             asks=book_side(raw["asks"], depth),
             received_at=self._session.now(),
         )
+
+
+def average_price(row: Raw) -> Decimal | None:
+    """As the venue says it, else what was paid by what was filled, to 18 places as CCXT has it."""
+    stated, filled = parse.positive_decimal(row, "avgPrice"), parse.decimal(row, "executedQty")
+    paid = parse.optional_decimal(row, "cummulativeQuoteQty")
+    if stated is not None or not filled or paid is None:
+        return stated
+    return EXACT.divide(paid, filled).quantize(_EIGHTEEN_PLACES, ROUND_DOWN, EXACT)
 
 
 def named_order(

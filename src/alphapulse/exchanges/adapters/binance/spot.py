@@ -26,6 +26,14 @@ from alphapulse.exchanges.ccxt.trading import given
 from alphapulse.exchanges.order_profiles import ORDER_PROFILES
 from alphapulse.exchanges.port import FeeRates
 
+_TYPES = {
+    "LIMIT_MAKER": "limit",
+    "STOP_LOSS": "market",
+    "STOP_LOSS_LIMIT": "limit",
+    "TAKE_PROFIT": "market",
+    "TAKE_PROFIT_LIMIT": "limit",
+}
+
 # A trailing delta is a whole number of these: a hundredth of a per cent.
 BIPS_PER_PCT = 100
 
@@ -38,6 +46,7 @@ class BinanceSpotDesk(BinanceDesk):
     fills_path = "mytrades"
     window = timedelta(hours=24)
     book_depths = (5, 10, 20, 50, 100, 500, 1000, 5000)
+    types = _TYPES
 
     async def prepare(self, client: Any, request: OrderRequest) -> None:
         raise OrderNotSupported("spot has no leverage", field="leverage")

@@ -40,6 +40,14 @@ ALGO = "algo-"
 
 _ALGO_TYPES = {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP}
 
+_TYPES = {
+    "STOP": "limit",
+    "STOP_MARKET": "market",
+    "TAKE_PROFIT": "limit",
+    "TAKE_PROFIT_MARKET": "market",
+    "TRAILING_STOP_MARKET": "market",
+}
+
 # What CCXT takes for an end, and is on its way to the engine.
 _ON_ITS_WAY = {"TRIGGERING", "TRIGGERED", "FINISHED"}
 
@@ -54,6 +62,7 @@ class BinanceUsdmDesk(BinanceDesk):
     fills_path = "usertrades"
     window = timedelta(days=7)
     book_depths = (5, 10, 20, 50, 100, 500, 1000)
+    types = _TYPES
 
     def __init__(self, exchange: CcxtExchange, session: ExchangeSession) -> None:
         super().__init__(exchange, session)
