@@ -235,8 +235,10 @@ class SyncGroups:
         settings = self._context.settings
         for exchange_id in self.venues.keys() - used - settings.exchanges:
             await self._supervisor.cancel(f"exchange {exchange_id}")
-            await self.venues.pop(exchange_id).exchange.close()
-            self._context.board.forget_exchange(exchange_id)
+            # Whoever releases another account of it at this moment may have been quicker.
+            if (venue := self.venues.pop(exchange_id, None)) is not None:
+                await venue.exchange.close()
+                self._context.board.forget_exchange(exchange_id)
 
     def _unpriced_elsewhere(self, exchange_id: ExchangeId) -> frozenset[Asset]:
         """What the reference exchange prices for the others."""
