@@ -136,6 +136,11 @@ class Bench:
         self.opened.append(exchange)
         return exchange
 
+    def other(self) -> "Bench":
+        """An account at another venue, cleared together with this one."""
+        adapter = "bybit" if self.venue == "binance" else "binance"
+        return Bench(adapter, self.simulator, LABELS[adapter], opened=self.opened)
+
     def strike(
         self, make: Callable[..., Fault], facts: Mapping[str, object], path: str = "*"
     ) -> None:

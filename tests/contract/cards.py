@@ -690,3 +690,33 @@ async def crossings(bench: Bench) -> None:
     assert came.quantity == Decimal("3.14159265")
     assert (went.kind, went.asset, went.fee) == (FlowKind.WITHDRAWAL, "USDT", Decimal("0.8"))
     assert went.quantity == Decimal("-17.654321")
+
+
+@card("E-40", "a payment between accounts has one name at both ends as soon as the chain has it")
+async def payment_between_accounts(bench: Bench) -> None:
+    if not bench.exchange.capabilities.cash_flows:
+        return
+    world, there = bench.simulator.world, bench.other()
+    out, into = world.send(
+        bench.label,
+        there.label,
+        "XRP",
+        Decimal("21.5"),
+        Route(after_ms=LONG_MS),
+        fee=Decimal("0.25"),
+    )
+
+    async def told(one: Bench) -> list[CashFlow]:
+        flows, _ = await one.flows()
+        return [f for known in flows.values() for f in known if abs(f.quantity) == out.amount]
+
+    (under_way,) = await told(bench)
+    assert await told(there) == []
+    for crossing, venue in ((out, bench.venue), (into, there.venue)):
+        crossing.due_ms = 0
+        world.venues[venue].advance()
+
+    (sent,), (received,) = await told(bench), await told(there)
+    assert sent.id == under_way.id
+    assert sent.reference == received.reference == out.txid
+    assert (sent.quantity, received.quantity) == (Decimal("-21.5"), Decimal("21.5"))

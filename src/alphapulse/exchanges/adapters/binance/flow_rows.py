@@ -130,15 +130,14 @@ class FlowReader:
         for one in row["userAssetDribbletDetails"]:
             detail = {"targetAsset": "BNB", **one}
             key = f"dust:{name}:{parse.text(detail, 'fromAsset')}"
-            facts: Raw = {"reference": name, "note": "dust"}
             kind, charge = FlowKind.CONVERSION, parse.decimal(detail, "serviceChargeAmount")
-            went = self._flow(f"{key}:out", kind, detail, "fromAsset", "amount", at, **facts)
+            went = self._flow(f"{key}:out", kind, detail, "fromAsset", "amount", at, reference=name)
             came = self._flow(
-                f"{key}:in", kind, detail, "targetAsset", "transferedAmount", at, **facts
+                f"{key}:in", kind, detail, "targetAsset", "transferedAmount", at, reference=name
             )
             flows += [
-                replace(went, quantity=EXACT.minus(went.quantity)),
-                replace(came, quantity=EXACT.add(came.quantity, charge), fee=charge),
+                replace(went, quantity=EXACT.minus(went.quantity), note="dust"),
+                replace(came, quantity=EXACT.add(came.quantity, charge), fee=charge, note="dust"),
             ]
         return Told(at, tuple(flows))
 
