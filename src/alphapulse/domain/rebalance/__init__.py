@@ -1,0 +1,1 @@
+"""Rebalance: targets, a plan of the fewest trades towards them, and its execution. Pure."""
