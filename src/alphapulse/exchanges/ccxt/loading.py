@@ -111,7 +111,7 @@ def _load_everything() -> None:
 def known_exchanges(*, pro: bool = False) -> frozenset[str]:
     """Ids of every exchange CCXT has, found without importing one."""
     prepare()
-    package = sys.modules["ccxt.pro" if pro else "ccxt.async_support"]
+    package = import_module("ccxt.pro" if pro else "ccxt.async_support")
     return frozenset(m.name for m in pkgutil.iter_modules(package.__path__) if not m.ispkg)
 
 
