@@ -582,7 +582,7 @@ async def test_fees_are_told_when_all_of_an_order_is_known(trader: Trader) -> No
         for n in (1, 2)
     ]
     async with trader.api.services.accounts._database.begin() as unit:
-        await unit.fills.record(fills)
+        await unit.fills.record(fills, trader.api.clock.now())
     path = f"/api/exchange/orders/{order['id']}"
     assert (await body(await trader.api.get(path)))["fee"] is None
 

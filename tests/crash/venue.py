@@ -12,13 +12,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 from alphapulse.domain.balance import Balance, Wallet
-from alphapulse.domain.effects import effects_of
 from alphapulse.domain.identifiers import Asset, ClientOrderId, ExchangeId
 from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import Order, OrderStatus
 from alphapulse.errors import AlphaPulseError
 from tests.builders import ACCOUNT, BTC, make_fill, make_instrument, make_ticker
 from tests.crash.wire import PROFILE, Reply, Request, frame, read_frame
+from tests.effects import effects_of
 from tests.fixtures.scripted_exchange import ScriptedExchange, Venue
 
 assert PROFILE.receive_window_s is not None

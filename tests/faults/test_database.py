@@ -208,16 +208,16 @@ import asyncio, sys
 from alphapulse.database.connection import open_database
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.sync import FillCursor
-from tests.builders import ACCOUNT, BTC, make_account, make_fill
+from tests.builders import ACCOUNT, BTC, NOW, make_account, make_fill
 
 async def write():
     async with open_database(DatabaseSettings(url=sys.argv[1]), name="other") as database:
         async with database.begin() as tx:
             await tx.accounts.add(make_account())
-            await tx.fills.record([make_fill(1)])
+            await tx.fills.record([make_fill(1)], NOW)
             await tx.fill_cursors.save(ACCOUNT, FillCursor(BTC, "1"), complete=False)
         async with database.begin() as tx:
-            await tx.fills.record([make_fill(2)])
+            await tx.fills.record([make_fill(2)], NOW)
             await tx.fill_cursors.save(ACCOUNT, FillCursor(BTC, "2"), complete=True)
             print("written", flush=True)
             await asyncio.Event().wait()

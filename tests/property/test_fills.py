@@ -108,7 +108,7 @@ class Books:
                 await tx.orders.add(_sending(account))
             for portions in itertools.zip_longest(*told, fillvalue=[]):
                 mine = [one for portion in portions for one in portion]
-                new = await tx.fills.record([one for one in mine if isinstance(one, Fill)])
+                new = await tx.fills.record([one for one in mine if isinstance(one, Fill)], NOW)
                 assert not new.contradicted
                 await tx.orders.count_in(new.new, NOW)
                 await tx.orders.record([one for one in mine if isinstance(one, Order)], NOW)

@@ -4,7 +4,7 @@ What a repository *decides* is production's own code, inherited; only the statem
 are replaced. ``test_database.py`` runs the contract cards of the SQL repositories on it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -17,12 +17,14 @@ from alphapulse.database.repositories import orders as order_rows
 from alphapulse.database.repositories.balances import StoredBalance
 from alphapulse.database.repositories.fills import FillCursors, Fills, StoredCursor
 from alphapulse.database.repositories.idempotency import StoredRequest
+from alphapulse.database.repositories.ledger import Ledger, Sums
 from alphapulse.database.repositories.orders import OrderChange, OrderEvent, Orders
 from alphapulse.database.repositories.trading import Leases, Switches
 from alphapulse.domain.balance import BalanceReport
 from alphapulse.domain.funds import Hold, left_of
 from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeId, Symbol, UserId
 from alphapulse.domain.intent import Intent
+from alphapulse.domain.ledger import Entry, Posting, Subject, Sum
 from alphapulse.domain.money import ZERO, total
 from alphapulse.domain.order import Fill, Order, OrderStatus
 from alphapulse.domain.position import Position
@@ -216,22 +218,77 @@ def _number(order: Order) -> tuple[object, ...] | None:
     return None if number is None else (order.account_id, order.symbol, number)
 
 
+class MemoryLedger(Ledger):
+    """Rows: entries (account, key) -> (row id, Entry); sums (account, book, subject) -> Sum."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        super().__init__(cast(Any, None))
+        self._transaction = transaction
+
+    async def sums(self, account_id: AccountId) -> Sums:
+        rows = self._transaction.rows("sums").items()
+        return {(book, subject): one for (owner, book, subject), one in rows if owner == account_id}
+
+    async def open_books(self, account_id: AccountId, opened: Mapping[Subject, datetime]) -> None:
+        mine = self._transaction.own("sums")
+        for (owner, book, subject), one in list(mine.items()):
+            if owner == account_id and subject in opened:
+                after = [
+                    posting.quantity
+                    for _, entry in self._transaction.rows("entries").values()
+                    for posting in entry.postings
+                    if entry.account_id == account_id
+                    and entry.occurred_at > opened[subject]
+                    and (posting.book, posting.subject) == (book, subject)
+                ]
+                mine[owner, book, subject] = Sum(one.quantity, total(after))
+
+    async def _known(self, told: Sequence[Entry]) -> dict[Any, tuple[Posting, ...]]:
+        rows = self._transaction.rows("entries")
+        keys = [(entry.account_id, entry.key) for entry in told]
+        return {key: rows[key][1].postings for key in keys if key in rows}
+
+    async def _insert(self, entries: Sequence[Entry], now: datetime) -> None:
+        mine = self._transaction.own("entries")
+        for entry in entries:
+            mine[entry.account_id, entry.key] = (self._transaction.next_id(), entry)
+
+    async def _openings(
+        self, account_ids: Collection[AccountId]
+    ) -> dict[AccountId, dict[Subject, datetime]]:
+        openings: dict[AccountId, dict[Subject, datetime]] = {}
+        for (owner, subject), book in self._transaction.rows("books").items():
+            if owner in account_ids:
+                openings.setdefault(owner, {})[subject] = book.opened_at
+        return openings
+
+    async def _save_sums(self, sums: Mapping[Any, Sum]) -> None:
+        self._transaction.own("sums").update(sums)
+
+
+class MemoryFlowCursors:
+    """The venue tells of no cash flows."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        pass
+
+    async def list(self, account_id: AccountId) -> tuple[()]:
+        return ()
+
+
 class MemoryFills(Fills):
     """Rows: (account, symbol, trade id) -> (row id, Fill)."""
 
     def __init__(self, transaction: Transaction) -> None:
-        super().__init__(cast(Any, _Written(transaction)))
+        super().__init__(cast(Any, _Written(transaction)), MemoryLedger(transaction))
         self._transaction = transaction
 
     async def since(self, account_id: AccountId, moment: datetime) -> tuple[Fill, ...]:
         mine = [(f.occurred_at, i, f) for i, f in self._of(account_id) if f.occurred_at >= moment]
         return tuple(fill for _, _, fill in sorted(mine, key=lambda row: row[:2]))
 
-    async def stored_after(
-        self, account_id: AccountId, row_id: int
-    ) -> tuple[tuple[Fill, ...], int]:
-        rows = sorted((one for one in self._of(account_id) if one[0] > row_id), key=lambda r: r[0])
-        return tuple(fill for _, fill in rows), rows[-1][0] if rows else row_id
+    async def is_fee_in_doubt(self, account_id: AccountId, after: datetime) -> bool:
+        return any(f.fee is None and f.occurred_at > after for _, f in self._of(account_id))
 
     async def symbols(self, account_id: AccountId) -> tuple[Symbol, ...]:
         return tuple(sorted({fill.symbol for _, fill in self._of(account_id)}))
@@ -507,6 +564,8 @@ class MemoryUnitOfWork(Transaction):
     orders = property(MemoryOrders)
     fills = property(MemoryFills)
     fill_cursors = property(MemoryCursors)
+    ledger = property(MemoryLedger)
+    flow_cursors = property(MemoryFlowCursors)
     intents = property(MemoryIntents)
     idempotency_keys = property(MemoryKeys)
     leases = property(MemoryLeases)

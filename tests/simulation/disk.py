@@ -15,7 +15,7 @@ Tables = Mapping[str, Rows]
 
 TABLES = (
     *("orders", "events", "fills", "cursors", "intents", "keys", "leases", "switches", "limits"),
-    *("usage", "reports", "books", "balances", "positions"),
+    *("usage", "reports", "books", "balances", "positions", "entries", "sums"),
 )
 
 

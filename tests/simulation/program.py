@@ -172,9 +172,8 @@ class Program:
             self.run.name,
             self._is_gone,
         )
-        tracks = {
-            kind: board.track(VENUE, ACCOUNT, kind) for kind in kinds_of(self._exchange.as_port())
-        }
+        kinds = kinds_of(self._exchange.as_port(), SETTINGS.history_start)
+        tracks = {kind: board.track(VENUE, ACCOUNT, kind) for kind in kinds}
         failures = 0
         while True:
             exchange = self._exchange.as_port()

@@ -6,13 +6,13 @@ It knows the venue's truth; what it finds is a broken promise of ``reliability.m
 from collections import Counter
 from typing import Any
 
-from alphapulse.domain.effects import effects_of
 from alphapulse.domain.events import OrderAlarm
 from alphapulse.domain.identifiers import ClientOrderId
 from alphapulse.domain.intent import Intent, is_our_name
 from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import Fill, Order, OrderStatus
 from alphapulse.domain.trading import Lease, TradingMode
+from tests.effects import effects_of
 from tests.simulation.disk import Disk, Rows, Tables
 from tests.simulation.loop import Violated
 from tests.simulation.program import AlarmBus, Program

@@ -9,7 +9,6 @@ from decimal import Decimal
 from random import Random
 
 from alphapulse.domain import order_states
-from alphapulse.domain.effects import Effects, effects_of
 from alphapulse.domain.identifiers import (
     AccountId,
     Asset,
@@ -22,6 +21,7 @@ from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import Fill, Order, OrderOrigin, OrderRequest, OrderStatus, OrderType
 from alphapulse.errors import AlphaPulseError, OrderOutcomeUnknown, OrderRejected
 from alphapulse.exchanges.port import IdUniqueness, PrivateUpdate
+from tests.effects import Effects, effects_of
 from tests.simulation.knobs import CLOCK_ERROR_S, Knobs
 
 ACCOUNT = AccountId("account-1")

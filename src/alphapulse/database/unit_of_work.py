@@ -17,6 +17,7 @@ from alphapulse.database.repositories.fills import FillCursors, Fills
 from alphapulse.database.repositories.idempotency import IdempotencyKeys
 from alphapulse.database.repositories.instruments import Instruments
 from alphapulse.database.repositories.intents import Intents
+from alphapulse.database.repositories.ledger import FlowCursors, Ledger
 from alphapulse.database.repositories.orders import Orders
 from alphapulse.database.repositories.positions import Positions
 from alphapulse.database.repositories.reconciliations import Reconciliations
@@ -45,8 +46,10 @@ class UnitOfWork:
         self.switches = Switches(statements)
         self.limits = Limits(statements)
         self.reconciliations = Reconciliations(statements)
-        self.fills = Fills(statements)
+        self.ledger = Ledger(statements)
+        self.fills = Fills(statements, self.ledger)
         self.fill_cursors = FillCursors(statements)
+        self.flow_cursors = FlowCursors(statements)
         self.sync_status = SyncStatuses(statements)
         self.instruments = Instruments(statements)
         self.users = Users(statements)

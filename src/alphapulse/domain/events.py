@@ -99,6 +99,16 @@ class PositionsChanged(Event, frozen=True, gc=False):
         return (PositionsChanged, self.account_id)
 
 
+class LedgerChanged(Event, frozen=True, gc=False):
+    """The ledger of an account has new entries; readers go on where they are."""
+
+    account_id: AccountId
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return (LedgerChanged, self.account_id)
+
+
 class OrderChanged(Event, frozen=True, gc=False):
     order: Order
 

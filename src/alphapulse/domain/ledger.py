@@ -105,6 +105,19 @@ def sums_of(entries: Iterable[Entry]) -> Sums:
     return sums
 
 
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What the entries of an account moved in one subject of one book."""
+
+    quantity: Decimal = ZERO
+    after_opening: Decimal = ZERO
+    """Of it, what occurred after the book of the subject was opened."""
+
+    def plus(self, quantity: Decimal, *, is_after_opening: bool) -> "Sum":
+        after = quantity if is_after_opening else ZERO
+        return Sum(EXACT.add(self.quantity, quantity), EXACT.add(self.after_opening, after))
+
+
 def entry_of_fill(fill: Fill) -> Entry:
     """A trade and, where the venue told it already, its fee.
 

@@ -12,6 +12,8 @@ class SyncKind(StrEnum):
     POSITIONS = "positions"
     ORDERS = "orders"
     FILLS = "fills"
+    FLOWS = "flows"
+    """Cash flows: deposits, withdrawals, funding."""
     PRICES = "prices"
     INSTRUMENTS = "instruments"
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from alphapulse.domain.identifiers import AccountId, Symbol
+from alphapulse.domain.money import EXACT, ZERO
 from alphapulse.domain.order import OrderRequest, Side
 
 
@@ -92,22 +93,49 @@ class CycleReport:
     detail: str | None = None
 
 
+class ResidualCause(StrEnum):
+    """The likely cause of a residual, by what evidence there is."""
+
+    FEE_IN_DOUBT = "fee_in_doubt"
+    """The venue has yet to tell the fee of a fill."""
+    UNREAD_FLOWS = "unread_flows"
+    """Deposits, funding and the like are not read to their end."""
+    MISSING_FILLS = "missing_fills"
+    """Fills are not read to their end, or what moved can only have been a trade."""
+    VENUE_LAG = "venue_lag"
+    """Seen once so far: the venue's lists lag behind each other."""
+    UNMATCHED_TRANSFER = "unmatched_transfer"
+    """Only one end of a transfer is known."""
+    UNKNOWN_DEPOSIT = "unknown_deposit"
+    UNKNOWN_WITHDRAWAL = "unknown_withdrawal"
+
+
 @dataclass(frozen=True, slots=True)
 class AssetBook:
-    """What an asset or a position of an account must be: the opening and every fill since.
+    """What an asset or a position of an account must be: what the exchange held when the book was
+    opened, and what the ledger moved since.
 
-    ``subject`` is an asset, or the symbol of a position. Fills count that were executed after
-    ``opened_at``, on the venue's clock, and stored after the row ``counted_to``.
+    ``subject`` is an asset, or the symbol of a position. ``moved`` is the sum of the ledger's
+    entries after ``opened_at``, on the venue's clock, and ``held`` what the exchange showed, both
+    as of ``compared_at``.
     """
 
     account_id: AccountId
     subject: str
-    expected: Decimal
+    anchor: Decimal
+    """What the exchange held at ``opened_at``."""
     opened_at: datetime
-    counted_to: int
-    adjusted: Decimal
-    """What an operator accepted without a fill behind it, in total."""
+    moved: Decimal
+    held: Decimal
+    compared_at: datetime
     cycles_off: int = 0
     """In how many cycles in a row the venue showed something else."""
-    off_by: Decimal = Decimal(0)
-    """What the venue showed beyond ``expected`` at last."""
+    off_by: Decimal = ZERO
+    """What the venue held beyond ``expected``, where that is more than rounding."""
+    off_since: datetime | None = None
+    """The first comparison that showed a difference."""
+    cause: ResidualCause | None = None
+
+    @property
+    def expected(self) -> Decimal:
+        return EXACT.add(self.anchor, self.moved)

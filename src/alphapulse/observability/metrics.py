@@ -113,6 +113,10 @@ BOOKS_OFF = Gauge(
     "Assets and positions in which fills and exchange disagree.",
     ["exchange"],
 )
+LEDGER_CONTRADICTIONS = Counter(
+    "alphapulse_ledger_contradictions_total",
+    "Movements that an exchange told differently than before; the first version stays.",
+)
 RECONCILIATIONS_VOID = Counter(
     "alphapulse_reconciliations_void_total",
     "Reconciliations in which something could not be read, so nothing was concluded.",

@@ -21,7 +21,10 @@ from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.worker import Worker
 from alphapulse.services.viewer import Viewer
 
-_ALL_KINDS = (SyncKind.BALANCES, SyncKind.POSITIONS, SyncKind.ORDERS, SyncKind.FILLS)
+_ALL_KINDS = (
+    *(SyncKind.BALANCES, SyncKind.POSITIONS, SyncKind.ORDERS),
+    *(SyncKind.FILLS, SyncKind.FLOWS),
+)
 
 
 class Synchronization(Protocol):

@@ -15,7 +15,7 @@ from alphapulse.domain.trading import (
 )
 from tests.builders import ACCOUNT, NOW, USER, make_intent, make_own_order
 
-BOOK = AssetBook(ACCOUNT, "BTC", Decimal(1), NOW, 0, Decimal(0))
+BOOK = AssetBook(ACCOUNT, "BTC", Decimal(1), NOW, Decimal(0), Decimal(1), NOW)
 
 REPORT = CycleReport(
     ACCOUNT, "boot", NOW, NOW + timedelta(seconds=1), CycleOutcome.CLEAN, 3, 1, 0, 0, 0

@@ -48,7 +48,7 @@ async def _fill(settings: DatabaseSettings) -> None:
             await tx.positions.upsert([make_position()])
             await tx.orders.record([make_order()], NOW)
             await fill_trading(tx)
-            await tx.fills.record([make_fill()])
+            await tx.fills.record([make_fill()], NOW)
             await tx.alerts.add(make_alert())
             await tx.instruments.replace(BINANCE, [make_instrument()])
         async with database.begin_market() as market:

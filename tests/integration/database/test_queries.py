@@ -68,11 +68,11 @@ async def test_new_rows_between_two_pages_repeat_and_hide_nothing(
     account_database: Database,
 ) -> None:
     async with account_database.begin() as tx:
-        await tx.fills.record([make_fill(n) for n in range(4)])
+        await tx.fills.record([make_fill(n) for n in range(4)], NOW)
     async with account_database.read() as tx:
         first = await fill_page(tx, FillFilter(), limit=2)
     async with account_database.begin() as tx:
-        await tx.fills.record([make_fill(n) for n in range(4, 8)])
+        await tx.fills.record([make_fill(n) for n in range(4, 8)], NOW)
     async with account_database.read() as tx:
         second = await fill_page(tx, FillFilter(), cursor=first.next_cursor, limit=2)
 
@@ -127,7 +127,7 @@ async def test_filters_of_orders_combine(account_database: Database) -> None:
 async def test_the_fills_of_an_order_are_found_by_its_number(account_database: Database) -> None:
     fill = make_fill(2, exchange_order_id=ExchangeOrderId("77"))
     async with account_database.begin() as tx:
-        await tx.fills.record([make_fill(1), fill])
+        await tx.fills.record([make_fill(1), fill], NOW)
     async with account_database.read() as tx:
         page = await fill_page(tx, FillFilter(exchange_order_ids=[ExchangeOrderId("77")]))
     assert [listed.item for listed in page.items] == [fill]

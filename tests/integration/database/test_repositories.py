@@ -76,7 +76,7 @@ async def test_removing_an_account_removes_everything_of_it_and_nothing_else(
             await tx.balances.replace(make_report(make_balance(), account_id=owner))
             await tx.positions.upsert([make_position(account_id=owner)])
             await tx.orders.record([make_order(account_id=owner)], NOW)
-            await tx.fills.record([make_fill(account_id=owner)])
+            await tx.fills.record([make_fill(account_id=owner)], NOW)
             await tx.fill_cursors.save(owner, FillCursor(BTC, "7"), complete=True)
             status = SyncStatus(BINANCE, owner, SyncKind.BALANCES, SyncState.OK)
             await tx.sync_status.save(status)
@@ -228,10 +228,10 @@ async def test_a_fill_is_new_only_once(account_database: Database) -> None:
     first, second = make_fill(1), make_fill(2)
     elsewhere = make_fill(1, symbol=Symbol("ETH/USDT"))
     async with account_database.begin() as tx:
-        assert (await tx.fills.record([first, first])).new == (first,)
+        assert (await tx.fills.record([first, first], NOW)).new == (first,)
     async with account_database.begin() as tx:
-        assert (await tx.fills.record([second, first, elsewhere])).new == (second, elsewhere)
-        assert (await tx.fills.record([])).new == ()
+        assert (await tx.fills.record([second, first, elsewhere], NOW)).new == (second, elsewhere)
+        assert (await tx.fills.record([], NOW)).new == ()
         assert await tx.fills.symbols(ACCOUNT) == ("BTC/USDT", "ETH/USDT")
 
 

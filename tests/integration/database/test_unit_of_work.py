@@ -16,6 +16,7 @@ from alphapulse.runtime.worker import Worker
 from tests.builders import (
     ACCOUNT,
     BTC,
+    NOW,
     USER,
     make_account,
     make_fill,
@@ -73,7 +74,7 @@ async def test_fills_and_their_cursor_move_together_or_not_at_all(
 ) -> None:
     async def write_and_fail() -> None:
         async with account_database.begin() as tx:
-            await tx.fills.record([make_fill()])
+            await tx.fills.record([make_fill()], NOW)
             await tx.fill_cursors.save(ACCOUNT, FillCursor(BTC, "2"), complete=False)
             raise ConnectionResetError("the venue hung up")
 
@@ -81,7 +82,7 @@ async def test_fills_and_their_cursor_move_together_or_not_at_all(
         await write_and_fail()
     async with account_database.begin() as tx:
         assert await tx.fill_cursors.list(ACCOUNT) == ()
-        assert (await tx.fills.record([make_fill()])).new == (make_fill(),)
+        assert (await tx.fills.record([make_fill()], NOW)).new == (make_fill(),)
 
 
 async def test_a_reader_sees_one_moment(account_database: Database) -> None:

@@ -199,7 +199,7 @@ class SyncRequest(Input):
     """What to read again now; everything of every account by default."""
 
     account: str | None = None
-    kinds: tuple[Literal["balances", "positions", "orders", "fills"], ...] = ()
+    kinds: tuple[Literal["balances", "positions", "orders", "fills", "flows"], ...] = ()
     wait_s: float = Field(
         default=10.0, gt=0, le=20, description="How long the answer may wait for the readings."
     )

@@ -26,7 +26,10 @@ from alphapulse.services.portfolio import PortfolioService, Snapshot
 
 LATER = ("raw_asset", "interest", "change_24h", "wallets_asked", "wallets_not_asked")
 
-_SHOWN_KINDS = (SyncKind.BALANCES, SyncKind.POSITIONS, SyncKind.ORDERS, SyncKind.FILLS)
+_SHOWN_KINDS = (
+    *(SyncKind.BALANCES, SyncKind.POSITIONS, SyncKind.ORDERS),
+    *(SyncKind.FILLS, SyncKind.FLOWS),
+)
 
 
 def balances_of(

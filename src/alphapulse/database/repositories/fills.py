@@ -8,10 +8,12 @@ from typing import TypeAlias
 from loguru import logger
 from sqlalchemy import select
 
+from alphapulse.database.repositories.ledger import Ledger
 from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
-from alphapulse.database.tables.portfolio import fill_cursors, fills
+from alphapulse.database.tables.portfolio import HAS_NO_FEE, fill_cursors, fills
 from alphapulse.domain.identifiers import AccountId, Symbol
+from alphapulse.domain.ledger import entry_of_fill, late_fee_of
 from alphapulse.domain.order import Fill
 from alphapulse.domain.sync import FillCursor
 
@@ -33,12 +35,13 @@ class RecordedFills:
 
 
 class Fills:
-    """Each fill once, however often and in whatever order it is told."""
+    """Each fill once, however often and in whatever order it is told, and its ledger entry."""
 
-    def __init__(self, statements: Statements) -> None:
+    def __init__(self, statements: Statements, ledger: Ledger) -> None:
         self._statements = statements
+        self._ledger = ledger
 
-    async def record(self, told: Sequence[Fill]) -> RecordedFills:
+    async def record(self, told: Sequence[Fill], now: datetime) -> RecordedFills:
         """Store what is not there yet; the new fills, in the order they were told.
 
         What a stored fill left blank is filled in. A fill that is told *differently* is not
@@ -63,6 +66,9 @@ class Fills:
                 completed[key] = after
         rows = [FILL.values(fill) for fill in (*new.values(), *completed.values())]
         await self._statements.upsert(fills, rows, key=KEY)
+        late = [fill for key, fill in completed.items() if known[key].fee is None and fill.fee]
+        entries = [*map(entry_of_fill, new.values()), *map(late_fee_of, late)]
+        await self._ledger.record(entries, now)
         return RecordedFills(tuple(new.values()), tuple(contradicted))
 
     async def since(self, account_id: AccountId, moment: datetime) -> tuple[Fill, ...]:
@@ -72,14 +78,11 @@ class Fills:
         rows = await self._statements.rows(mine.order_by(c.occurred_at, c.id))
         return tuple(FILL.read(row) for row in rows)
 
-    async def stored_after(
-        self, account_id: AccountId, row_id: int
-    ) -> tuple[tuple[Fill, ...], int]:
-        """The account's fills that were stored after a row, and the last row there is now."""
+    async def is_fee_in_doubt(self, account_id: AccountId, after: datetime) -> bool:
+        """Whether the venue has yet to tell the fee of a fill executed after that moment."""
         c = fills.c
-        mine = select(*FILL.columns, c.id).where(c.account_id == account_id, c.id > row_id)
-        rows = await self._statements.rows(mine.order_by(c.id))
-        return tuple(FILL.read(row) for row in rows), rows[-1].id if rows else row_id
+        mine = select(c.id).where(c.account_id == account_id, c.occurred_at > after)
+        return bool(await self._statements.rows(mine.where(HAS_NO_FEE).limit(1)))
 
     async def symbols(self, account_id: AccountId) -> tuple[Symbol, ...]:
         """Every symbol in which the account ever had a fill."""

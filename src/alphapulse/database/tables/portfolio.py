@@ -9,6 +9,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from alphapulse.database.tables.base import (
@@ -25,6 +26,8 @@ from alphapulse.domain.account import AccountState
 from alphapulse.domain.balance import Wallet
 from alphapulse.domain.order import OrderOrigin, OrderStatus, OrderType, Side, TimeInForce
 from alphapulse.domain.position import MarginMode, PositionSide
+
+HAS_NO_FEE = text("fee IS NULL")
 
 accounts = strict_table(
     "accounts",
@@ -170,6 +173,14 @@ fills = strict_table(
     Index(None, "account_id", "exchange_order_id"),
     Index(None, "account_id", "occurred_at", "id"),
     Index(None, "occurred_at", "id"),
+    # Few, and asked for at each comparison with the exchange.
+    Index(
+        "ix_fills_without_fee",
+        "account_id",
+        "occurred_at",
+        sqlite_where=HAS_NO_FEE,
+        postgresql_where=HAS_NO_FEE,
+    ),
 )
 
 fill_cursors = strict_table(

@@ -11,7 +11,7 @@ from alphapulse.database.tables.base import (
     money_tables,
     strict_table,
 )
-from alphapulse.domain.trading import CycleOutcome, TradingMode
+from alphapulse.domain.trading import CycleOutcome, ResidualCause, TradingMode
 
 intents = strict_table(
     "intents",
@@ -118,10 +118,14 @@ asset_books = strict_table(
     account_id_column(primary_key=True),
     # An asset, or a symbol where it is a position.
     Column("subject", Text, primary_key=True),
-    Column("expected", Money, nullable=False),
+    # What the exchange showed when the book was opened, and at last.
+    Column("anchor", Money, nullable=False),
     Column("opened_at", Moment, nullable=False),
-    Column("counted_to", Integer, nullable=False),
-    Column("adjusted", Money, nullable=False),
+    Column("moved", Money, nullable=False),
+    Column("held", Money, nullable=False),
+    Column("compared_at", Moment, nullable=False),
     Column("cycles_off", Integer, nullable=False),
     Column("off_by", Money, nullable=False),
+    Column("off_since", Moment),
+    Column("cause", Word(ResidualCause)),
 )

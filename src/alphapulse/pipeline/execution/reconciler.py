@@ -5,18 +5,21 @@ read completely concludes nothing (``reliability.md`` 1.5).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from loguru import logger
 
+from alphapulse.database.repositories.ledger import Sums
+from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain.balance import BalanceReport
-from alphapulse.domain.effects import Effects, effects_of
+from alphapulse.domain.books import Evidence, compared, held, settled_in, untold
 from alphapulse.domain.events import OrderAlarm, OrderAlarmed
-from alphapulse.domain.money import EXACT, ZERO
-from alphapulse.domain.order import Fill
+from alphapulse.domain.identifiers import Asset
+from alphapulse.domain.ledger import Book, Subject, Sum
+from alphapulse.domain.money import ZERO
 from alphapulse.domain.position import Position
 from alphapulse.domain.trading import AssetBook, CycleOutcome, CycleReport
 from alphapulse.errors import ExchangeError
@@ -51,6 +54,7 @@ class Reconciler:
     Args:
         read_orders: brings every open order, and those that left the list, up to date, and the
             fills of symbols where orders of ours are under way; raises what it could not read.
+        read_flows: brings the cash flows up to date, where the venue tells of them; raises as well.
     """
 
     def __init__(
@@ -58,10 +62,12 @@ class Reconciler:
         context: ExecutionContext,
         desk: OrderDesk,
         read_orders: Callable[[], Awaitable[Read]],
+        read_flows: Callable[[], Awaitable[object]],
     ) -> None:
         self._context = context
         self._desk = desk
         self._read_orders = read_orders
+        self._read_flows = read_flows
         self._one_at_a_time = asyncio.Lock()
         self._drifting: set[str] = set()
         self.last: CycleReport | None = None
@@ -94,6 +100,7 @@ class Reconciler:
 
     async def _compare(self, found: _Found) -> None:
         before = await self._context.exchange.fetch_balances()
+        has_read_flows = not self._context.exchange.capabilities.cash_flows
         for _ in range(self._context.settings.cuts_max):
             cut_at = before.occurred_at
             read = await self._read_orders()
@@ -101,53 +108,81 @@ class Reconciler:
             found.unresolved = await self._desk.settle()
             after = await self._context.exchange.fetch_balances()
             if _totals(before) == _totals(after) and not read.fills_new:
-                found.off = await self._check_books(after, cut_at)
-                return
+                found.off = await self._check_books(after, cut_at, is_final=has_read_flows)
+                if has_read_flows or not found.off:
+                    return
+                # Most cycles need no flows; what fills do not explain, they may.
+                await self._read_flows()
+                has_read_flows = True
             before = after
         raise BalancesMove
 
-    async def _check_books(self, report: BalanceReport, cut_at: datetime) -> tuple[AssetBook, ...]:
-        """Count the new fills in, open books for what is new, and say what is off."""
+    async def _check_books(
+        self, report: BalanceReport, cut_at: datetime, *, is_final: bool
+    ) -> tuple[AssetBook, ...]:
+        """Open books for what is new and say what is off; a difference is kept if ``is_final``."""
         context = self._context
         positions: tuple[Position, ...] = ()
         if context.exchange.capabilities.positions:
             positions = await context.exchange.fetch_positions()
+        shown = held(report.balances, positions)
         async with context.database.begin() as tx:
-            traded = {*await tx.fills.symbols(context.account_id), *(p.symbol for p in positions)}
-            actual = _actual(report, positions, settled={one.partition(":")[2] for one in traded})
-            known = await tx.reconciliations.books(context.account_id)
-            last = min((book.counted_to for book in known), default=0)
-            new, last = await tx.fills.stored_after(context.account_id, last)
-            if any(one.fee is None for one in new):
-                return ()  # the venue has yet to tell it; until then nothing can be compared
-            books = [
-                _compared(one, actual) for one in self._counted(known, actual, new, last, cut_at)
-            ]
-            await tx.reconciliations.replace_books(context.account_id, books)
-        self._say(books)
-        return tuple(book for book in books if book.off_by)
+            symbols = await tx.fills.symbols(context.account_id)
+            settled = settled_in((*symbols, *(one.symbol for one in positions)))
+            books = await self._opened(tx, report, shown, settled, cut_at)
+            sums = await tx.ledger.sums(context.account_id)
+            moved = {subject: one.after_opening for subject, one in _in(Book.VENUE, sums)}
+            evidence = await self._evidence(tx, books, sums, settled)
+            after = compared(books, moved, shown, evidence)
+            off = tuple(book for book in after if book.off_by)
+            if off and not is_final:
+                return off
+            await tx.reconciliations.replace_books(context.account_id, after)
+        self._say(after)
+        return off
 
-    def _counted(
+    async def _opened(
         self,
-        known: tuple[AssetBook, ...],
-        actual: Effects,
-        new: tuple[Fill, ...],
-        last: int,
+        tx: UnitOfWork,
+        report: BalanceReport,
+        shown: Mapping[Subject, Decimal],
+        settled: frozenset[Asset],
         cut_at: datetime,
-    ) -> Iterator[AssetBook]:
-        """The books after the new fills. The first ones open with what is there; what turns up
-        later must come from a fill."""
+    ) -> tuple[AssetBook, ...]:
+        """The books, with those that are new: the first ones open with what is there; what turns
+        up later must come from an entry. What the venue does not tell of is opened each time."""
         account_id = self._context.account_id
-        books = {book.subject: book for book in known}
-        opened_at = min((book.opened_at for book in known), default=cut_at)
-        moved = effects_of(one for one in new if one.occurred_at > opened_at)
-        for subject in sorted(actual.keys() | books.keys()):
-            opening = ZERO if known else actual.get(subject, ZERO)
-            book = books.get(subject) or AssetBook(
-                account_id, subject, opening, opened_at, last, ZERO
+        books = {book.subject: book for book in await tx.reconciliations.books(account_id)}
+        opened_at = min((book.opened_at for book in books.values()), default=None)
+        tells_all = self._context.exchange.capabilities.cash_flows
+        again = frozenset() if tells_all else untold(report.balances, settled)
+        new = {}
+        for subject in (shown.keys() | again) - books.keys() | again:
+            is_first = opened_at is None or subject in again
+            at, anchor = (cut_at, shown.get(subject, ZERO)) if is_first else (opened_at, ZERO)
+            new[subject] = AssetBook(
+                account_id, subject, anchor, at or cut_at, ZERO, anchor, cut_at
             )
-            expected = EXACT.add(book.expected, moved.get(subject, ZERO) if known else ZERO)
-            yield replace(book, expected=expected, counted_to=last)
+        if new:
+            await tx.ledger.open_books(
+                account_id, {one.subject: one.opened_at for one in new.values()}
+            )
+        return tuple(book for _, book in sorted((books | new).items()))
+
+    async def _evidence(
+        self, tx: UnitOfWork, books: Iterable[AssetBook], sums: Sums, settled: frozenset[Asset]
+    ) -> Evidence:
+        account_id = self._context.account_id
+        opened_at = min((book.opened_at for book in books), default=None)
+        return Evidence(
+            compared_at=self._context.clock.now(),
+            is_fee_in_doubt=opened_at is not None
+            and await tx.fills.is_fee_in_doubt(account_id, opened_at),
+            are_fills_read=all(one.complete for one in await tx.fill_cursors.list(account_id)),
+            are_flows_read=all(one.complete for one in await tx.flow_cursors.list(account_id)),
+            in_transit={subject: one.quantity for subject, one in _in(Book.TRANSIT, sums)},
+            settled=settled,
+        )
 
     def _say(self, books: Iterable[AssetBook]) -> None:
         """An alarm for each drift, once, and once when it is over."""
@@ -186,27 +221,8 @@ class Reconciler:
         )
 
 
-def _compared(book: AssetBook, actual: Effects) -> AssetBook:
-    off_by = EXACT.subtract(actual.get(book.subject, ZERO), book.expected)
-    return replace(book, off_by=off_by, cycles_off=book.cycles_off + 1 if off_by else 0)
-
-
-def _actual(
-    report: BalanceReport, positions: Iterable[Position], *, settled: Collection[str]
-) -> Effects:
-    """What the venue shows, for what fills alone can move.
-
-    Profit, funding and interest move the assets in which contracts settle, and what is borrowed:
-    those have no book here.
-    """
-    actual: Effects = {}
-    for balance in report.balances:
-        if balance.asset not in settled and not balance.borrowed:
-            actual[balance.asset] = EXACT.add(actual.get(balance.asset, ZERO), balance.total)
-    for position in positions:
-        before = actual.get(position.symbol, ZERO)
-        actual[position.symbol] = EXACT.add(before, position.signed_quantity)
-    return actual
+def _in(book: Book, sums: Sums) -> Iterator[tuple[Subject, Sum]]:
+    return ((subject, one) for (where, subject), one in sums.items() if where is book)
 
 
 def _totals(report: BalanceReport) -> dict[tuple[str, str], Decimal]:

@@ -17,10 +17,10 @@ from alphapulse.database.repositories.orders import OrderChange
 from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain import order_states
 from alphapulse.domain.absence import AbsenceProof, Look
-from alphapulse.domain.effects import Effects, effects_of
-from alphapulse.domain.events import OrderAlarm, OrderAlarmed
+from alphapulse.domain.events import LedgerChanged, OrderAlarm, OrderAlarmed
 from alphapulse.domain.identifiers import ClientOrderId, Symbol
 from alphapulse.domain.intent import Intent
+from alphapulse.domain.ledger import Book, Subject, entry_of_fill, sums_of
 from alphapulse.domain.order import Fill, Order, OrderStatus
 from alphapulse.errors import ExchangeError, NotFound
 from alphapulse.pipeline.execution.context import ExecutionContext
@@ -35,7 +35,7 @@ class _Case:
     """One order that is being looked for."""
 
     proof: AbsenceProof
-    unexplained: Effects | None = None
+    unexplained: dict[Subject, Decimal] | None = None
     """Balances less the fills that are known, as of the last look: what moves here without a
     fill may be the order."""
 
@@ -204,14 +204,16 @@ class OrderResolver:
         context = self._context
         now = context.clock.now()
         async with context.database.begin() as tx:
-            new = await tx.fills.record(tuple(fills))
+            new = await tx.fills.record(tuple(fills), now)
             changes = [
                 *await tx.orders.record(tuple(told), now),
                 *await tx.orders.count_in(new.new, now),
             ]
+        if new.new:
+            context.bus.publish(LedgerChanged(context.account_id))
         context.publish(changes)
 
-    async def _unexplained(self, symbol: Symbol, since: datetime) -> Effects:
+    async def _unexplained(self, symbol: Symbol, since: datetime) -> dict[Subject, Decimal]:
         """What is in the assets, or the position, of ``symbol`` beyond the fills since then."""
         context = self._context
         totals: dict[str, Decimal] = {}
@@ -226,11 +228,14 @@ class OrderResolver:
         async with context.database.read() as tx:
             known = await tx.fills.since(context.account_id, since)
         subjects = {symbol} if ":" in symbol else set(symbol.split("/"))
-        moved = effects_of(known)
-        return {one: totals.get(one, Decimal(0)) - moved.get(one, Decimal(0)) for one in subjects}
+        moved = sums_of(map(entry_of_fill, known))
+        return {
+            one: totals.get(one, Decimal(0)) - moved.get((Book.VENUE, one), Decimal(0))
+            for one in subjects
+        }
 
     async def _conclude(
-        self, order: Order, intent: Intent, began_at: datetime, unexplained: Effects
+        self, order: Order, intent: Intent, began_at: datetime, unexplained: dict[Subject, Decimal]
     ) -> None:
         if order.acknowledged_at is not None:
             return  # the venue had it: no absence can be proved, a person must look

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import Asset
@@ -22,10 +22,12 @@ from alphapulse.pipeline.sync.balances import BalanceSync
 from alphapulse.pipeline.sync.chore import Chore
 from alphapulse.pipeline.sync.context import SyncContext
 from alphapulse.pipeline.sync.fallback import Reaction, Verdict, classify
+from alphapulse.pipeline.sync.flows import FlowSync
 from alphapulse.pipeline.sync.history import FillSync
 from alphapulse.pipeline.sync.orders import OrderSync
 from alphapulse.pipeline.sync.positions import PositionSync
 from alphapulse.pipeline.sync.reading import Reading
+from alphapulse.pipeline.sync.scheduler import Job
 from alphapulse.pipeline.sync.settlement import Settlement
 from alphapulse.pipeline.sync.status import Track
 from alphapulse.pipeline.sync.stream import Stream
@@ -45,9 +47,11 @@ KINDS = (SyncKind.BALANCES, SyncKind.ORDERS, SyncKind.FILLS)
 """What is read of every account."""
 
 
-def kinds_of(exchange: Exchange) -> tuple[SyncKind, ...]:
-    """What is read of an account there."""
-    return (*KINDS, SyncKind.POSITIONS) if exchange.capabilities.positions else KINDS
+def kinds_of(exchange: Exchange, since: datetime) -> tuple[SyncKind, ...]:
+    """What is read of an account there, ``since`` when histories begin."""
+    positions = (SyncKind.POSITIONS,) if exchange.capabilities.positions else ()
+    flows = (SyncKind.FLOWS,) if exchange.first_flow_cursors(since) else ()
+    return (*KINDS, *positions, *flows)
 
 
 class AccountSync:
@@ -85,6 +89,9 @@ class AccountSync:
         self._positions = PositionSync(*parts)
         self._orders = OrderSync(*parts, context.settings)
         self._fills = FillSync(*parts, context.settings, on_found=self._on_found)
+        self._flows = FlowSync(
+            *parts, context.settings, on_hint=lambda: self._trigger(SyncKind.FLOWS)
+        )
         execution = ExecutionContext(
             account.id,
             exchange,
@@ -100,7 +107,13 @@ class AccountSync:
             execution, on_sent=self._on_sent, on_failed=lambda: self.settlement.look()
         )
         self.settlement = Settlement(
-            execution, self.desk, self._orders, self._fills, venue.gate, context.read_backoff
+            execution,
+            self.desk,
+            self._orders,
+            self._fills,
+            self._flows,
+            venue.gate,
+            context.read_backoff,
         )
         self._readings = {kind: self._reading(kind, track) for kind, track in tracks.items()}
         self._clock_check = Chore(
@@ -109,6 +122,7 @@ class AccountSync:
             interval_s=context.settings.clock_interval_s,
             backoff=context.read_backoff,
         )
+        self._flow_look = Job(self._look_for_flows)
         self._updates: asyncio.Queue[PrivateUpdate] = asyncio.Queue(UPDATES_WAITING)
         self._held: set[Asset] = set()
         self.supervisor = Supervisor(f"account {account.id}", context.clock)
@@ -135,6 +149,7 @@ class AccountSync:
             supervisor.run("settlement", self.settlement.looking.run)
             supervisor.run("reconciliation", self.settlement.reconciling.run)
             supervisor.run("clock", self._clock_check.job.run)
+            supervisor.run("look for flows", self._flow_look.run)
             for kind, reading in self._readings.items():
                 supervisor.run(kind, reading.job.run)
             if self.exchange.capabilities.private_stream:
@@ -146,11 +161,14 @@ class AccountSync:
         """Read these kinds now; return when that has ended, well or badly."""
         if SyncKind.FILLS in kinds:
             self._fills.hint_all()
+        if SyncKind.FLOWS in kinds:
+            self._flows.hint_all()
         wanted = [self._readings[kind] for kind in kinds if kind in self._readings]
         await asyncio.gather(*(reading.job.now() for reading in wanted))
-        if fills := self._readings.get(SyncKind.FILLS) if SyncKind.FILLS in kinds else None:
-            while self._fills.has_hints and not fills.is_failing:
-                await fills.job.now()
+        for kind, sync in ((SyncKind.FILLS, self._fills), (SyncKind.FLOWS, self._flows)):
+            if reading := self._readings.get(kind) if kind in kinds else None:
+                while sync.has_hints and not reading.is_failing:
+                    await reading.job.now()
 
     def pulse(self) -> None:
         """The watchdog's look, several times a second."""
@@ -159,13 +177,15 @@ class AccountSync:
             reading.track.streaming(self.stream_state)
         if fills := self._readings.get(SyncKind.FILLS):
             fills.track.progressed(self._fills.progress)
+        if flows := self._readings.get(SyncKind.FLOWS):
+            flows.track.progressed(self._flows.progress)
 
     def _reading(self, kind: SyncKind, track: Track) -> Reading:
         read, interval_s = self._work_of(kind)
         return Reading(
             read,
             interval_s=interval_s,
-            is_due=(lambda: self._fills.is_due) if kind is SyncKind.FILLS else None,
+            is_due=self._due_of(kind),
             track=track,
             gate=self.venue.gate,
             mend=self._mend,
@@ -175,6 +195,11 @@ class AccountSync:
             first_within_s=self._settings.first_read_within_s,
         )
 
+    def _due_of(self, kind: SyncKind) -> Callable[[], bool] | None:
+        if kind is SyncKind.FILLS:
+            return lambda: self._fills.is_due
+        return (lambda: self._flows.is_due) if kind is SyncKind.FLOWS else None
+
     def _work_of(self, kind: SyncKind) -> tuple[Callable[[], Awaitable[None]], Callable[[], float]]:
         settings = self._settings
         if kind is SyncKind.BALANCES:
@@ -183,6 +208,8 @@ class AccountSync:
             return self._read_positions, lambda: self._interval_s(settings.positions_interval_s)
         if kind is SyncKind.ORDERS:
             return self._read_orders, lambda: self._interval_s(settings.orders_interval_s)
+        if kind is SyncKind.FLOWS:
+            return self._flows.read, self._flows.wait_s
         return self._fills.read, lambda: self._interval_s(self._fills.wait_s())
 
     def _interval_s(self, with_stream_s: float) -> float:
@@ -194,6 +221,7 @@ class AccountSync:
         await self._balances.load()
         await self._positions.load()
         await self._fills.load()
+        await self._flows.load()
         self._held |= self._balances.assets
         self._cover_fills()
 
@@ -224,6 +252,8 @@ class AccountSync:
         if not changed:
             return
         self.venue.holdings_changed()
+        self._flows.balances_moved(changed)
+        self._flow_look.trigger()
         if not self._held.issuperset(changed):
             self._held.update(changed)
             self._cover_fills()
@@ -250,6 +280,7 @@ class AccountSync:
 
     def _reconcile(self) -> None:
         self._fills.hint_all()
+        self._flows.hint_all()
         self.settlement.compare("reconnect")
         for reading in self._readings.values():
             reading.job.trigger()
@@ -336,6 +367,14 @@ class AccountSync:
             pass  # says nothing about the key
         finally:
             self._is_confirming_key = False
+
+    async def _look_for_flows(self) -> float:
+        try:
+            return await self._flows.look()
+        except DatabaseError:
+            self._flows.hint_all()  # rather asked in vain than not asked
+            self._trigger(SyncKind.FLOWS)
+            return 0.0
 
     async def _measure_clock(self) -> None:
         async with self.venue.gate.request():

@@ -136,7 +136,9 @@ class SyncGroups:
             _fail(self._tracks(account, KINDS), unusable, SyncState.ERROR, next_in_s=None)
             return
         venue.holdings_changed()
-        tracks = self._tracks(account, kinds_of(venue.exchange))
+        tracks = self._tracks(
+            account, kinds_of(venue.exchange, self._context.settings.history_start)
+        )
         if account.state is AccountState.ACTIVE:
             self._supervisor.run(_task(account.id), lambda: self._sync_account(account, tracks))
         elif account.state is AccountState.DISABLED:

@@ -10,7 +10,7 @@ from loguru import logger
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories.orders import OrderChange
 from alphapulse.domain.clock import Clock
-from alphapulse.domain.events import FillReceived
+from alphapulse.domain.events import FillReceived, LedgerChanged
 from alphapulse.domain.identifiers import AccountId, Symbol
 from alphapulse.domain.order import Fill
 from alphapulse.errors import ExchangeUnavailable, InstrumentUnavailable
@@ -165,7 +165,7 @@ class FillSync:
     async def take(self, fills: tuple[Fill, ...]) -> int:
         """Store what the stream, or a look for an order, said; how many were new."""
         async with self._database.begin() as tx:
-            new = (await tx.fills.record(fills)).new
+            new = (await tx.fills.record(fills, self._clock.now())).new
             changed = await tx.orders.count_in(new, self._clock.now())
         self._announce(new, changed)
         return len(new)
@@ -203,7 +203,7 @@ class FillSync:
             )
         was_complete, is_complete = place.is_complete, place.is_complete or page.is_last
         async with self._database.begin() as tx:
-            new = (await tx.fills.record(page.fills)).new
+            new = (await tx.fills.record(page.fills, self._clock.now())).new
             changed = await tx.orders.count_in(new, self._clock.now())
             await tx.fill_cursors.save(self._account_id, page.next_cursor, complete=is_complete)
         place.cursor, place.is_complete = page.next_cursor, is_complete
@@ -217,10 +217,14 @@ class FillSync:
         # A history of years is told by its progress, not fill by fill.
         news = tuple(f for f in new if was_complete or f.occurred_at >= self._began_at)
         self._announce(news, changed)
+        if is_complete is not was_complete:
+            self._bus.publish(LedgerChanged(self._account_id))
         self._on_found(news)
 
     def _announce(self, fills: tuple[Fill, ...], changed: tuple[OrderChange, ...]) -> None:
         self._traded.update(fill.symbol for fill in fills)
+        if fills:
+            self._bus.publish(LedgerChanged(self._account_id))
         for fill in fills:
             self._bus.publish(FillReceived(fill))
         announce(self._bus, changed)

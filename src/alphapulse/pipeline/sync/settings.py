@@ -27,8 +27,10 @@ class SyncSettings(BaseModel):
     """Where the exchange lists the fills of all symbols at once: one request or two."""
     fills_sweep_interval_s: float = Field(default=3600.0, gt=0)
     """How often each symbol is asked for fills although nothing hints at one."""
+    flows_interval_s: float = Field(default=300.0, gt=0)
+    """Deposits, funding and the like; a balance that no fill explains makes it look at once."""
     polling_interval_s: float = Field(default=5.0, gt=0)
-    """Replaces the four intervals above while the private stream is down."""
+    """Replaces the intervals above, but that of flows, while the private stream is down."""
     instruments_interval_s: float = Field(default=3600.0, gt=0)
     """Steps and listings change rarely; a refused symbol makes it look at once."""
     clock_interval_s: float = Field(default=600.0, gt=0)

@@ -9,6 +9,7 @@ from alphapulse.errors import DatabaseError, ExchangeError
 from alphapulse.pipeline.execution.context import ExecutionContext
 from alphapulse.pipeline.execution.desk import OrderDesk
 from alphapulse.pipeline.execution.reconciler import Read, Reconciler
+from alphapulse.pipeline.sync.flows import FlowSync
 from alphapulse.pipeline.sync.gate import Gate
 from alphapulse.pipeline.sync.history import FillSync
 from alphapulse.pipeline.sync.orders import OrderSync
@@ -34,6 +35,7 @@ class Settlement:
         desk: OrderDesk,
         orders: OrderSync,
         fills: FillSync,
+        flows: FlowSync,
         gate: Gate,
         backoff: Backoff,
     ) -> None:
@@ -50,7 +52,7 @@ class Settlement:
         self._overlap = timedelta(seconds=context.settings.look_overlap_s)
         self._read_at = context.clock.now() - self._overlap
         self._traded_at: dict[Symbol, datetime] = {}
-        self.reconciler = Reconciler(context, desk, self._read)
+        self.reconciler = Reconciler(context, desk, self._read, flows.catch_up)
         self.looking = Job(self._look)
         self.reconciling = Job(self._compare)
 

@@ -1,4 +1,4 @@
-"""Effects: what fills do to the balances and positions of an account."""
+"""Effects: what fills do to balances and positions, counted apart from the product's ledger."""
 
 from collections.abc import Iterable
 from decimal import Decimal
