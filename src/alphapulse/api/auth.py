@@ -65,6 +65,7 @@ async def call(caller: Annotated[Access, Security(authorize)], running: RunningN
 
 
 PortfolioViewer = Annotated[Viewer, Security(see, scopes=[Scope.PORTFOLIO_READ])]
+PortfolioKeeper = Annotated[Caller, Security(call, scopes=[Scope.PORTFOLIO_WRITE])]
 ExchangeViewer = Annotated[Viewer, Security(see, scopes=[Scope.EXCHANGE_READ])]
 ExchangeKeeper = Annotated[Viewer, Security(see, scopes=[Scope.EXCHANGE_WRITE])]
 SystemViewer = Annotated[Viewer, Security(see, scopes=[Scope.SYSTEM_READ])]

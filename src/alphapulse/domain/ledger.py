@@ -92,6 +92,16 @@ class Entry:
         return sums_of([self]).get((Book.VENUE, subject), ZERO)
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedEntry:
+    """An entry as it is stored. ``id`` grows in the order of recording, ``recorded_at`` is on our
+    clock."""
+
+    id: int
+    entry: Entry
+    recorded_at: datetime
+
+
 Sums: TypeAlias = dict[tuple[Book, Subject], Decimal]
 
 

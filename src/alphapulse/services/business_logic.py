@@ -22,6 +22,7 @@ from alphapulse.services.accounts import AccountService, Synchronization
 from alphapulse.services.database_watch import DatabaseWatch
 from alphapulse.services.idempotency import IdempotentRequests
 from alphapulse.services.key_vault import KeyVault
+from alphapulse.services.ledger import LedgerService
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.market import MarketService
 from alphapulse.services.order_amending import OrderAmender
@@ -56,6 +57,7 @@ class Services:
     market: MarketService
     accounts: AccountService
     orders: OrderService
+    ledger: LedgerService
     trading: TradingService
     control: TradingControl
     users: UserService
@@ -122,7 +124,8 @@ class BusinessLogic:
             )
             await users.load()
             portfolio = PortfolioService(live, clock)
-            trading, control = self._trading_services(database, live, portfolio)
+            requests = IdempotentRequests(database, secrets.token_hex(8))
+            trading, control = self._trading_services(database, live, portfolio, requests)
             services = Services(
                 supervisor=supervisor,
                 clock=clock,
@@ -139,6 +142,7 @@ class BusinessLogic:
                     is_simulated=self._is_simulated,
                 ),
                 orders=OrderService(database),
+                ledger=LedgerService(database, requests, self._bus, clock),
                 trading=trading,
                 control=control,
                 users=users,
@@ -163,7 +167,11 @@ class BusinessLogic:
                     yield services
 
     def _trading_services(
-        self, database: Database, live: LiveState, portfolio: PortfolioService
+        self,
+        database: Database,
+        live: LiveState,
+        portfolio: PortfolioService,
+        requests: IdempotentRequests,
     ) -> tuple[TradingService, TradingControl]:
         settings, clock, desk, worker = (
             self._trading,
@@ -171,7 +179,6 @@ class BusinessLogic:
             self._synchronizer,
             self._worker,
         )
-        requests = IdempotentRequests(database, secrets.token_hex(8))
         facts = OrderFacts(live, desk, worker, clock, settings)
         placer = OrderPlacer(database, facts, requests, desk, worker, self._bus, clock, settings)
         trading = TradingService(

@@ -1,19 +1,17 @@
 """REST API Endpoints: orders and fills."""
 
-import hashlib
 import secrets
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from alphapulse.api.auth import ExchangeViewer, Trader
 from alphapulse.api.dependencies import AllServices, RequestId
+from alphapulse.api.keyed import REPLAYED, IdempotencyKey, key_of, response_of
 from alphapulse.api.openapi import problem_responses
-from alphapulse.api.problems import MEDIA_TYPE
-from alphapulse.api.schemas.base import Input
 from alphapulse.api.schemas.orders import (
     AmendBody,
     CancelAllBody,
@@ -31,7 +29,7 @@ from alphapulse.api.views import orders as views
 from alphapulse.api.views.meta import plain_meta
 from alphapulse.api.views.trading import ORDERS_PATH, Composer, new_order_of, preview_of
 from alphapulse.domain.account import Account
-from alphapulse.domain.identifiers import AccountId, UserId, symbol
+from alphapulse.domain.identifiers import AccountId, symbol
 from alphapulse.domain.order import Order
 from alphapulse.domain.sync import SyncKind
 from alphapulse.errors import (
@@ -54,30 +52,12 @@ from alphapulse.errors import (
     WorkerStopped,
 )
 from alphapulse.services.business_logic import Services
-from alphapulse.services.idempotency import KEY_LENGTH_MAX, Answer, RequestKey
+from alphapulse.services.idempotency import Answer
 
 router = APIRouter(prefix="/api/exchange", tags=["exchange"])
 
 OrderPath = Annotated[str, Path(max_length=250, description="The id from the list of orders.")]
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=KEY_LENGTH_MAX,
-        description="Your name for this request, a new one for each. The same one again, with the"
-        " same body, is answered as before and does nothing.",
-        examples=["5f1c9c2e-3b7a-4d6e-8f0a-1b2c3d4e5f60"],
-    ),
-]
-
-_REPLAYED = {
-    "Idempotency-Replayed": {
-        "description": "`true` on the answer to a repeat.",
-        "schema": {"type": "string"},
-    }
-}
 _POLL = {"Location": {"description": "Where to ask again.", "schema": {"type": "string"}}}
 
 _REFUSED: tuple[type[AlphaPulseError], ...] = (OrderRefused, *OrderRefused.__subclasses__())
@@ -97,11 +77,11 @@ _REFUSALS: tuple[type[AlphaPulseError], ...] = (
     responses=problem_responses(*_REFUSALS)
     | {
         200: {"model": PreviewBody, "description": "A preview: nothing was stored or sent."},
-        201: {"headers": _REPLAYED},
+        201: {"headers": REPLAYED},
         202: {
             "model": PlacedBody,
             "description": "It is not known yet whether the exchange has it.",
-            "headers": _REPLAYED | _POLL,
+            "headers": REPLAYED | _POLL,
         },
     },
 )
@@ -131,7 +111,7 @@ async def post_order(
     answer = await services.trading.place(
         caller,
         wanted,
-        _key(caller.user_id, key, request, body),
+        key_of(caller.user_id, key, request, body),
         Composer(services.clock, request.url.path, request_id, status=201),
     )
     return _response(answer)
@@ -202,11 +182,11 @@ async def get_order(
     response_model=PlacedBody,
     responses=problem_responses(*_REFUSALS)
     | {
-        200: {"headers": _REPLAYED},
+        200: {"headers": REPLAYED},
         202: {
             "model": PlacedBody,
             "description": "It is not known yet what became of the new order.",
-            "headers": _REPLAYED | _POLL,
+            "headers": REPLAYED | _POLL,
         },
     },
 )
@@ -233,7 +213,7 @@ async def patch_order(
         order_id,
         quantity=body.quantity,
         limit_price=body.limit_price,
-        key=_key(caller.user_id, key or secrets.token_hex(16), request, body),
+        key=key_of(caller.user_id, key or secrets.token_hex(16), request, body),
         compose=Composer(services.clock, request.url.path, request_id, status=200),
     )
     return _response(answer)
@@ -288,16 +268,8 @@ def _read_at(services: Services, accounts: tuple[Account, ...]) -> dict[AccountI
     return found
 
 
-def _key(user_id: UserId, key: str, request: Request, body: Input) -> RequestKey:
-    said = f"{request.method} {request.url.path}\n{body.model_dump_json()}"
-    return RequestKey(user_id, key, hashlib.blake2b(said.encode(), digest_size=16).hexdigest())
-
-
 def _response(answer: Answer) -> Response:
-    media_type = MEDIA_TYPE if answer.status >= 400 else "application/json"
-    response = Response(answer.body, answer.status, media_type=media_type)
+    response = response_of(answer)
     if answer.status == 202:
         response.headers["Location"] = f"{ORDERS_PATH}/{answer.subject}"
-    if answer.is_replay:
-        response.headers["Idempotency-Replayed"] = "true"
     return response

@@ -18,7 +18,7 @@ from alphapulse.database.tables.ledger import (
 from alphapulse.database.tables.trading import asset_books
 from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import AccountId
-from alphapulse.domain.ledger import Book, Entry, Posting, Subject, Sum
+from alphapulse.domain.ledger import Book, Entry, Posting, RecordedEntry, Subject, Sum
 from alphapulse.domain.money import EXACT
 from alphapulse.observability.metrics import LEDGER_CONTRADICTIONS
 
@@ -32,16 +32,8 @@ Sums: TypeAlias = dict[tuple[Book, Subject], Sum]
 
 _E = ledger_entries.c
 _P = ledger_postings.c
-_ENTRY = (_E.id, _E.account_id, _E.kind, _E.key, _E.occurred_at, _E.symbol, _E.reference, _E.note)
+_ENTRY = tuple(ledger_entries.c)
 _POSTING = (_P.book, _P.subject, _P.quantity)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
-    """``id`` grows in the order of recording."""
-
-    id: int
-    entry: Entry
 
 
 class Ledger:
@@ -116,7 +108,7 @@ class Ledger:
 
     async def after(
         self, row_id: int, limit: int, *, account_ids: Collection[AccountId] | None = None
-    ) -> tuple[StoredEntry, ...]:
+    ) -> tuple[RecordedEntry, ...]:
         """Entries that were recorded after a row, in the order of recording."""
         wanted = select(*_ENTRY).where(_E.id > row_id)
         if account_ids is not None:
@@ -127,9 +119,9 @@ class Ledger:
         self,
         account_ids: Collection[AccountId],
         *,
-        after: StoredEntry | None = None,
+        after: RecordedEntry | None = None,
         limit: int = ENTRIES_AT_ONCE,
-    ) -> tuple[StoredEntry, ...]:
+    ) -> tuple[RecordedEntry, ...]:
         """Entries in the order in which they occurred, of equal times the first recorded first.
 
         Args:
@@ -144,12 +136,18 @@ class Ledger:
             wanted = wanted.where(tuple_(_E.occurred_at, _E.id) > place)
         return await self._read(wanted.order_by(_E.occurred_at, _E.id).limit(limit))
 
+    async def find(self, account_id: AccountId, key: str) -> RecordedEntry | None:
+        """The entry of that key."""
+        wanted = select(*_ENTRY).where(_E.account_id == account_id, _E.key == key)
+        found = await self._read(wanted)
+        return found[0] if found else None
+
     async def newest_id(self) -> int:
         """Of the entry that was recorded last; 0 before the first."""
         row = await self._statements.row(select(func.max(_E.id)))
         return 0 if row is None or row[0] is None else int(row[0])
 
-    async def with_postings(self, rows: Sequence[Row[Any]]) -> tuple[StoredEntry, ...]:
+    async def with_postings(self, rows: Sequence[Row[Any]]) -> tuple[RecordedEntry, ...]:
         """Entries whose columns, `ENTRY_COLUMNS`, come first in ``rows``; in their order."""
         postings: dict[int, list[Posting]] = {row[0]: [] for row in rows}
         for ids in _portions(postings):
@@ -157,9 +155,11 @@ class Ledger:
             found = await self._statements.rows(wanted.order_by(_P.entry_id, _P.number))
             for row in found:
                 postings[row.entry_id].append(_posting(row))
-        return tuple(StoredEntry(row[0], _entry(row, postings[row[0]])) for row in rows)
+        return tuple(
+            RecordedEntry(row[0], _entry(row, postings[row[0]]), row.recorded_at) for row in rows
+        )
 
-    async def _read(self, wanted: Select[Any]) -> tuple[StoredEntry, ...]:
+    async def _read(self, wanted: Select[Any]) -> tuple[RecordedEntry, ...]:
         return await self.with_postings(await self._statements.rows(wanted))
 
     async def _known(self, told: Sequence[Entry]) -> dict[Key, tuple[Posting, ...]]:
