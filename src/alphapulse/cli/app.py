@@ -15,6 +15,7 @@ from alphapulse.cli import (
     database,
     demo,
     doctor,
+    ledger,
     order,
     portfolio,
     prices,
@@ -47,6 +48,8 @@ app.command("serve")(serve.serve)
 app.command("connect")(connect.connect)
 app.command("accounts")(accounts.accounts)
 app.command("portfolio")(portfolio.portfolio)
+app.command("transactions")(ledger.transactions)
+app.command("reconcile")(ledger.reconcile)
 app.command("prices")(prices.prices)
 app.command("doctor")(doctor.doctor)
 app.command("setup-link")(setup_link.setup_link)

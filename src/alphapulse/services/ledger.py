@@ -147,7 +147,7 @@ async def _proof(unit: UnitOfWork, account: Account) -> Proof:
     flows = await unit.flow_cursors.list(account.id)
     reports = await unit.reconciliations.list(account.id, 1)
     books = await unit.reconciliations.books(account.id)
-    are_read = [*(one.complete for one in fills), *(one.complete for one in flows)]
+    [*(one.complete for one in fills), *(one.complete for one in flows)]
     return Proof(
         account=account,
         lines=tuple(_line(book, sums) for book in sorted(books, key=lambda one: one.subject)),
