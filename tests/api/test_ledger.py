@@ -158,7 +158,7 @@ async def test_opening_and_entries_are_what_is_expected_and_the_rest_is_a_residu
         Decimal(usdt[name])
         for name in ("opening", "entries", "expected", "exchange_total", "residual")
     )
-    assert (expected, total, residual) == (100, 95, -5)
+    assert [expected, total, residual] == [100, 95, -5]
     assert opening + entries == expected
     assert expected + residual == total
     assert usdt["cause"] == "unknown_withdrawal"

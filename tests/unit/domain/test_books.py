@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from alphapulse.domain.books import Evidence, compared, held, settled_in, untold
+from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.trading import AssetBook, ResidualCause
 from tests.builders import ACCOUNT, NOW, make_balance, make_position
 
@@ -33,7 +34,7 @@ def after(
 def test_what_the_ledger_moved_is_expected_to_the_last_unit() -> None:
     moved = {"BTC": Decimal("-0.00000001")}
     (book,) = compared([make_book()], moved, {"BTC": Decimal("1.99999999")}, EVIDENCE)
-    assert (book.off_by, book.cycles_off, book.cause) == (0, 0, None)
+    assert [book.off_by, book.cycles_off, book.cause] == [0, 0, None]
     assert (book.expected, book.held) == (Decimal("1.99999999"), Decimal("1.99999999"))
 
     (book,) = compared([book], moved, {"BTC": Decimal(2)}, LATER)
@@ -53,10 +54,12 @@ def test_what_is_not_shown_is_not_there() -> None:
 
 
 def test_what_contracts_settle_may_differ_by_one_unit_of_the_venue() -> None:
-    evidence = replace(EVIDENCE, settled=settled_in(["ETH/BTC:BTC-261225", "ETH/USDT"]))
+    evidence = replace(
+        EVIDENCE, settled=settled_in([Symbol("ETH/BTC:BTC-261225"), Symbol("ETH/USDT")])
+    )
     shown = {"BTC": Decimal("2.00000001")}
     (book,) = compared([make_book()], {}, shown, evidence)
-    assert (book.off_by, book.held) == (0, shown["BTC"])
+    assert [book.off_by, book.held] == [0, shown["BTC"]]
     (book,) = compared([make_book()], {}, {"BTC": Decimal("2.00000002")}, evidence)
     assert book.off_by == Decimal("0.00000002")
 
@@ -97,10 +100,13 @@ def test_only_trades_move_a_position() -> None:
     assert book.cause is ResidualCause.MISSING_FILLS
 
 
-@pytest.mark.parametrize("waits_for", ["is_fee_in_doubt", "are_flows_read"])
-def test_what_may_still_be_told_is_no_drift_yet(waits_for: str) -> None:
-    (book,) = after("3", evidence=replace(EVIDENCE, **{waits_for: waits_for == "is_fee_in_doubt"}))
-    assert (book.off_by, book.cycles_off) == (1, 0)
+@pytest.mark.parametrize(
+    "waiting",
+    [replace(EVIDENCE, is_fee_in_doubt=True), replace(EVIDENCE, are_flows_read=False)],
+)
+def test_what_may_still_be_told_is_no_drift_yet(waiting: Evidence) -> None:
+    (book,) = after("3", evidence=waiting)
+    assert [book.off_by, book.cycles_off] == [1, 0]
 
 
 def test_an_asset_is_held_over_all_wallets_and_a_contract_under_its_symbol() -> None:
@@ -116,4 +122,7 @@ def test_an_asset_is_held_over_all_wallets_and_a_contract_under_its_symbol() -> 
 
 def test_more_than_fills_moves_what_contracts_settle_and_what_is_borrowed() -> None:
     balances = [make_balance("ETH", borrowed=Decimal(1)), make_balance("BTC")]
-    assert untold(balances, settled_in(["ETH/USDT:USDT", "SOL/EUR"])) == {"ETH", "USDT"}
+    assert untold(balances, settled_in([Symbol("ETH/USDT:USDT"), Symbol("SOL/EUR")])) == {
+        "ETH",
+        "USDT",
+    }
