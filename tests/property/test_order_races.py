@@ -24,11 +24,11 @@ from hypothesis.stateful import (
 )
 
 from alphapulse.domain import order_states
-from alphapulse.domain.effects import effects_of
 from alphapulse.domain.identifiers import ExchangeOrderId
 from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import Fill, Order, OrderOrigin, OrderStatus
 from tests.builders import NOW, make_fill, make_own_order
+from tests.effects import effects_of
 
 S = OrderStatus
 
