@@ -183,7 +183,7 @@ class Trader:
             self.notes.setdefault(subject, Unreached.CONSTRAINT)
             quantity = allowed
         quantity = round_down(quantity, way.market.instrument.lot_size)
-        if quantity <= 0 or is_below_minimum(way, quantity, way.price):
+        if quantity <= 0 or _is_below_minimum(way, quantity, way.price):
             self.notes.setdefault(subject, Unreached.BELOW_MIN_NOTIONAL)
             return None
         trade = self._priced(leg, phase, quantity, rate)
@@ -260,7 +260,7 @@ class Trader:
         return TradeReason.UNDERWEIGHT if is_off else TradeReason.COUNTERPART
 
 
-def is_below_minimum(way: Way, quantity: Decimal, price: Decimal) -> bool:
+def _is_below_minimum(way: Way, quantity: Decimal, price: Decimal) -> bool:
     """Whether the venue would refuse it, measured at the bid where that is lower: venues measure
     market orders at prices of their own."""
     one, ticker = way.market.instrument, way.market.ticker

@@ -179,6 +179,8 @@ def test_a_limit_order_that_is_not_filled_in_time(
         assert request.limit_price is None
         paper.fill(key(1, 1))
         paper.step()
+        assert paper.legs[0].filled == paper.plan.trades[0].quantity
+        assert paper.legs[0].brought == paper.plan.trades[0].got
         assert paper.sent[key(2)] == paper.plan.trades[1].quantity
 
 
