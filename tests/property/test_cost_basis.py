@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alphapulse.domain.cost_basis.disposals import Disposal, Reason
@@ -144,6 +144,26 @@ def test_no_value_is_lost_or_made(steps: list[Step], method: Method) -> None:
     assert total([cost, cash, spent]) == total([proceeds, income])
 
 
+@given(histories, methods)
+def test_a_disposal_is_the_sum_of_its_parts(steps: list[Step], method: Method) -> None:
+    """In quantity, proceeds and gains to the last unit, and the totals are the sum of all."""
+    basis, disposals = counted(steps, method)
+    gains = dict.fromkeys(PLACES, ZERO)
+    for each in disposals:
+        assert each.quantity == total([part.quantity for part in each.parts])
+        proceeds = [part.proceeds for part in each.parts]
+        assert (each.proceeds is None) == (None in proceeds)
+        assert (each.proceeds or ZERO) == total([brought or ZERO for brought in proceeds])
+        known = total([part.gain for part in each.parts if part.gain is not None])
+        gains[each.account_id, each.asset] += known
+    realized = {line.place: line.gain for line in basis.books.realized()}
+    assert {place: gain for place, gain in gains.items() if gain} == {
+        place: gain for place, gain in realized.items() if gain
+    }
+    assert len({each.id for each in disposals}) == len(disposals)
+
+
+@settings(max_examples=30)  # each counts the history four times
 @given(histories)
 def test_all_methods_agree_on_how_much_is_there(steps: list[Step]) -> None:
     bases = [counted(steps, method)[0] for method in Method]

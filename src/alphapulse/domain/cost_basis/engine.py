@@ -1,6 +1,6 @@
 """Cost basis: takes the ledger entry by entry and says what every disposal gained.
 
-The rules, in short. An exchange disposes of what is given at its fair value and acquires what is
+The rules, in short. A swap disposes of what is given at its fair value and acquires what is
 got at the same. Its fees lower the units bought when they are taken in them, and otherwise raise
 the cost of what is bought or lower the proceeds of what is sold; the coin a fee is paid in is
 itself disposed of. Funding, profit of contracts and income come in at their value, or are paid
@@ -23,14 +23,14 @@ from alphapulse.domain.cost_basis.movements import Movement, movements_of
 from alphapulse.domain.cost_basis.records import (
     Ahead,
     FlowKey,
+    LastTaken,
     Opening,
     Parcel,
     Place,
-    Position,
     Repair,
     State,
 )
-from alphapulse.domain.cost_basis.trades import Trade, terms_of, trade_of
+from alphapulse.domain.cost_basis.swaps import Swap, swap_of, terms_of
 from alphapulse.domain.cost_basis.values import NOTHING, UNKNOWN, Value, Valuer
 from alphapulse.domain.identifiers import Asset
 from alphapulse.domain.ledger import Book, Entry, EntryKind
@@ -75,7 +75,7 @@ class CostBasis:
     ) -> None:
         self.books = LotBooks(currency, method, repairs or {})
         """What is held and what was realized: read it there."""
-        self.taken_to: Position | None = None
+        self.taken_to: LastTaken | None = None
         self._values = Valuer(currency, rates)
         self._matches: dict[tuple[EntryRef, Asset], Match] = {}
         self._parcels: dict[tuple[EntryRef, Asset], Parcel] = {}
@@ -111,14 +111,14 @@ class CostBasis:
         """
         taken_to = self.taken_to
         assert taken_to is None or entry.occurred_at >= taken_to.occurred_at, (
-            f"{entry.key} is older than {taken_to}"
+            f"{entry.key} is older than {taken_to.entry}"
         )
         ref = EntryRef(entry.account_id, entry.key)
-        self.taken_to = Position(entry.occurred_at, ref)
+        self.taken_to = LastTaken(entry.occurred_at, ref)
         movements = movements_of(entry)
-        trade = trade_of(entry, movements, self.books.currency)
-        if trade is not None:
-            return self._trade(entry, ref, trade)
+        swap = swap_of(entry, movements, self.books.currency)
+        if swap is not None:
+            return self._swap(entry, ref, swap)
         disposals = []
         for movement in sorted(movements, key=_turn):
             disposals += self._move(entry, ref, movement)
@@ -163,22 +163,22 @@ class CostBasis:
         basis._ahead = {(ahead.entry, ahead.asset): ahead for ahead in state.ahead}
         return basis
 
-    def _trade(self, entry: Entry, ref: EntryRef, trade: Trade) -> list[Disposal]:
+    def _swap(self, entry: Entry, ref: EntryRef, swap: Swap) -> list[Disposal]:
         at = entry.occurred_at
-        terms = terms_of(trade, at, self._values)
+        terms = terms_of(swap, at, self._values)
         cost = proceeds = terms.value
         fee_share = taken = NOTHING
-        if trade.is_purchase:
+        if swap.is_purchase:
             fee_share, cost = terms.fee_share, cost.minus(terms.fees)
         else:
             taken, proceeds = terms.fees.negated(), proceeds.plus(terms.fees)
-        given, quantity = trade.given.asset, EXACT.minus(trade.given.quantity)
-        got, received = trade.got.asset, trade.received
+        given, quantity = swap.given.asset, EXACT.minus(swap.given.quantity)
+        got, received = swap.got.asset, swap.received
         disposals = self.books.spend(ref, given, quantity, at, Reason.TRADE, proceeds, taken)
         self.books.acquire(ref, got, received, at, Source.TRADE, cost, fees=fee_share)
-        for fee, worth in zip(trade.withheld, terms.withheld, strict=True):
+        for fee, worth in zip(swap.withheld, terms.withheld, strict=True):
             self._count(entry, fee, worth, in_gains=True)
-        for fee, worth in zip(trade.paid, terms.paid, strict=True):
+        for fee, worth in zip(swap.paid, terms.paid, strict=True):
             self._count(entry, fee, worth, in_gains=True)
             disposals += self._exchange_at(worth, entry, ref, fee)
         return disposals

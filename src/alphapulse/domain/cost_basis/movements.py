@@ -20,11 +20,19 @@ class Movement(NamedTuple):
 
 def movements_of(entry: Entry) -> list[Movement]:
     """All but contracts, which have no lots: their profit and funding move assets."""
+    movements = [
+        Movement(posting.book, Asset(posting.subject), EXACT.minus(posting.quantity))
+        for posting in entry.postings
+        if posting.book is not Book.VENUE and posting.quantity and ":" not in posting.subject
+    ]
+    # A fill has two sides and a fee; only what was joined can have more of one kind.
+    return movements if len(movements) <= 3 else _added_up(movements)
+
+
+def _added_up(movements: list[Movement]) -> list[Movement]:
     sums: dict[tuple[Book, Asset], Decimal] = {}
-    for posting in entry.postings:
-        if posting.book is not Book.VENUE and ":" not in posting.subject:
-            name = (posting.book, Asset(posting.subject))
-            sums[name] = EXACT.subtract(sums.get(name, ZERO), posting.quantity)
+    for book, asset, quantity in movements:
+        sums[book, asset] = EXACT.add(sums.get((book, asset), ZERO), quantity)
     return [Movement(book, asset, quantity) for (book, asset), quantity in sums.items() if quantity]
 
 

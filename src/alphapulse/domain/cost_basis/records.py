@@ -41,7 +41,7 @@ class Place(NamedTuple):
     asset: Asset
 
 
-class Position(NamedTuple):
+class LastTaken(NamedTuple):
     """How far the ledger was taken."""
 
     occurred_at: datetime
@@ -134,7 +134,7 @@ class Parcel:
     """What was sent and has no lot: not known to be there, or the book currency itself."""
 
     def take(self, quantity: Decimal) -> tuple[list[Lot], Decimal]:
-        """As of a stock: the lots, and what of ``quantity`` no lot covers."""
+        """As of a stock: the lots, and what of ``quantity`` none of them covers."""
         taken = []
         missing = quantity
         emptied = 0
@@ -148,7 +148,6 @@ class Parcel:
                 taken.append(lot.split(missing))
             missing = EXACT.subtract(missing, taken[-1].left)
         del self.lots[:emptied]
-        self.missing = EXACT.subtract(self.missing, min(missing, self.missing))
         return taken, missing
 
     @property
@@ -171,7 +170,7 @@ class State:
 
     method: Method
     currency: Asset
-    taken_to: Position | None = None
+    taken_to: LastTaken | None = None
     acquisitions: int = 0
     lots: list[Lot] = field(default_factory=list)
     """Within one place in the order they arrived."""

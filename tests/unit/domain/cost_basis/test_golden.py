@@ -3,6 +3,7 @@
 The book currency is USD; a year has its days counted from 0.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -121,6 +122,29 @@ def test_thirds_lose_nothing() -> None:
     assert all(abs(cost - Decimal(100) / 3) < Decimal("1e-18") for cost in costs)
 
 
+def test_the_last_lot_brings_what_rounding_left_of_the_proceeds() -> None:
+    """20 for 3 units of three lots: 6.666... each, of which the last is one unit less."""
+    purchases = [bought(number, "BTC/USD", "1", "1") for number in range(3)]
+    halves = [
+        flowed(3, FlowKind.CONVERSION, "BTC", "-3", reference="c", name="out"),
+        flowed(3, FlowKind.CONVERSION, "USD", "20", reference="c", name="in"),
+    ]
+    (sale,) = taken(cost_basis(), [*purchases, *joined(halves)])
+    assert texts(*(part.proceeds for part in sale.parts)) == (
+        "6.666666666666666667",
+        "6.666666666666666667",
+        "6.666666666666666666",
+    )
+
+
+@pytest.mark.parametrize(("method", "gain"), [(Method.FIFO, 10), (Method.LIFO, -10)])
+def test_at_one_time_the_order_of_the_ledger_decides(method: Method, gain: int) -> None:
+    first = bought(0, "BTC/USD", "1", "10")
+    second = replace(bought(1, "BTC/USD", "1", "30"), occurred_at=first.occurred_at)
+    (sale,) = taken(cost_basis(method), [first, second, sold(2, "BTC/USD", "1", "20")])
+    assert sale.gain == gain
+
+
 class TestFees:
     """T-20: in the coin that is bought, in the quote, in a third one."""
 
@@ -130,6 +154,9 @@ class TestFees:
         (lot,) = basis.books.lots()
         # 0.999 cost all of the 30,000, a thousandth of which was the fee.
         assert texts(lot.left, lot.cost, lot.fee_share) == ("0.999", "30000", "30")
+        (fees,) = basis.books.flows()
+        assert texts(fees.quantity, fees.value) == ("-0.001", "-30")
+        assert fees.key.in_gains
 
     def test_the_booked_amount_is_not_there_to_sell(self) -> None:
         basis = cost_basis()
@@ -219,6 +246,18 @@ class TestFees:
         basis.take(bought(0, "BTC/USD", "1", "30000", fee=("-3", "USD")))
         assert left(basis) == [("1", "29997")]
 
+    def test_a_rebate_in_what_a_sale_brings_is_a_lot_of_its_own(self) -> None:
+        basis = cost_basis(rates=RateTable({"USDT": "1"}))
+        taken(
+            basis,
+            [
+                bought(0, "BTC/USD", "1", "30000"),
+                sold(1, "BTC/USDT", "1", "30000", fee=("-3", "USDT")),
+            ],
+        )
+        assert left(basis, USDT) == [("30000", "30000"), ("3", "3")]
+        assert len({lot.lot_id for lot in basis.books.lots()}) == 2
+
     def test_one_of_unknown_worth_makes_the_cost_unknown(self) -> None:
         basis = cost_basis()
         basis.take(bought(0, "BTC/USD", "1", "30000", fee=("0.1", "BNB")))
@@ -248,6 +287,15 @@ class TestRates:
         assert texts(payment.proceeds, payment.gain) == (None, None)
         (lot,) = basis.books.lots()
         assert (lot.cost, lot.unit_cost, lot.quality) == (None, None, BasisQuality.UNKNOWN)
+
+    def test_a_sale_without_one_is_listed_though_its_lots_are_known(self) -> None:
+        basis = cost_basis()
+        (sale,) = taken(
+            basis, [bought(0, "BTC/USD", "1", "30000"), sold(1, "BTC/XYZ", "1", "40000")]
+        )
+        assert texts(sale.proceeds, sale.gain) == (None, None)
+        hole = next(basis.books.holes())
+        assert (hole.place, hole.reason, hole.lot_id) == (BTC, Unexplained.RATE, None)
 
     def test_a_disposal_shows_those_it_was_made_with(self) -> None:
         basis = cost_basis(rates=RateTable({"USDT": "0.99"}))

@@ -206,11 +206,20 @@ def test_a_late_fee_is_as_if_it_had_been_told_with_the_fill() -> None:
     early = entry_of_fill(replace(whole, fee=None, fee_asset=None))
     for told in ([early, late_fee_of(whole)], [late_fee_of(whole), early]):
         basis = CostBasis(USD, Method.FIFO, RATES)
-        taken(basis, joined(told))
+        (entry,) = joined(told)
+        assert (entry.kind, entry.key) == (EntryKind.FILL, told[0].key.replace("fee:", "fill:"))
+        taken(basis, [entry])
         assert (only_lot(basis, A).left, only_lot(basis, A).cost) == (
             Decimal("0.99"),
             Decimal(10000),
         )
+
+
+def test_two_fees_of_one_fill_in_one_coin_are_paid_as_one() -> None:
+    whole = trade(1, Side.BUY, "ETH/USD", "1", "1000", fee=("0.01", "BTC"))
+    basis = CostBasis(USD, Method.FIFO, RATES)
+    (fee,) = taken(basis, joined([PURCHASE, entry_of_fill(whole), late_fee_of(whole)]))
+    assert (fee.reason, fee.quantity) == (Reason.FEE, Decimal("0.02"))
 
 
 def test_joining_leaves_all_else_as_it_is() -> None:
@@ -223,3 +232,8 @@ def test_joining_leaves_all_else_as_it_is() -> None:
         flowed(2, FlowKind.FEE, "BNB", "-1"),
     ]
     assert joined(alone) == alone
+
+
+def test_an_entry_that_comes_twice_is_not_joined_with_itself() -> None:
+    with pytest.raises(AssertionError, match="is told twice"):
+        joined([PURCHASE, PURCHASE])

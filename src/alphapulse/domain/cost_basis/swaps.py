@@ -1,4 +1,4 @@
-"""Trades: what one asset given for another brought, and what the other cost, fees included."""
+"""Swaps: one asset given for another, by a fill or a conversion, and what both sides were worth."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,7 +14,7 @@ from alphapulse.domain.money import EXACT
 from alphapulse.domain.valuation import parts
 
 
-class Trade(NamedTuple):
+class Swap(NamedTuple):
     """Both sides of an exchange of two assets."""
 
     given: Movement
@@ -41,11 +41,11 @@ class Trade(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What a trade was worth, and each of its fees, in their order and negative when paid."""
+    """What a swap was worth, and each of its fees, in their order and negative when paid."""
 
     value: Value
     withheld: list[Value]
-    """By the price of the trade."""
+    """By the price of the swap."""
     paid: list[Value]
 
     @property
@@ -59,40 +59,46 @@ class Terms(NamedTuple):
         return _sum((*self.withheld, *self.paid)).negated()
 
 
-def trade_of(entry: Entry, movements: Iterable[Movement], currency: Asset) -> Trade | None:
+def swap_of(entry: Entry, movements: Iterable[Movement], currency: Asset) -> Swap | None:
     """The exchange that an entry tells in full.
 
     Of a fill the base is ``main``; of a conversion it is what was given, for dust is swept into
     coins with a good market. But the book currency never is: it has neither cost nor gain.
     """
-    trades = [movement for movement in movements if movement.book is Book.TRADES]
+    trades = []
+    fees = []
+    for movement in movements:
+        if movement.book is Book.TRADES:
+            trades.append(movement)
+        elif movement.book is Book.FEES:
+            fees.append(movement)
     if len(trades) != 2:
         return None
-    given, got = sorted(trades, key=_quantity)
+    given, got = trades if trades[0].quantity < 0 else reversed(trades)
     if given.quantity > 0 or got.quantity < 0:
         return None
     main = parts(entry.symbol)[0] if entry.symbol else given.asset
     if main == currency:
         main = got.asset if given.asset == main else given.asset
-    fees = [movement for movement in movements if movement.book is Book.FEES]
     withheld = [fee for fee in fees if _is_withheld(fee, got, main)]
-    return Trade(given, got, main, withheld, [fee for fee in fees if fee not in withheld])
+    paid = [fee for fee in fees if fee not in withheld] if withheld else fees
+    return Swap(given, got, main, withheld, paid)
 
 
-def terms_of(trade: Trade, at: datetime, values: Valuer) -> Terms:
+def terms_of(swap: Swap, at: datetime, values: Valuer) -> Terms:
     """Both sides are worth what ``main`` was priced at, or what ``main`` itself is worth where
     nobody knows a rate of that."""
-    value = _fair_value(trade, at, values)
+    value = _fair_value(swap, at, values)
     return Terms(
         value,
-        [_part_of(value, fee.quantity, trade.got) for fee in trade.withheld],
-        [values.value(fee.asset, fee.quantity, at) for fee in trade.paid],
+        [_part_of(value, fee.quantity, swap.got) for fee in swap.withheld],
+        [values.value(fee.asset, fee.quantity, at) for fee in swap.paid],
     )
 
 
-def _fair_value(trade: Trade, at: datetime, values: Valuer) -> Value:
-    price, main = trade.given, trade.got
-    if not trade.is_purchase:
+def _fair_value(swap: Swap, at: datetime, values: Valuer) -> Value:
+    price, main = swap.given, swap.got
+    if not swap.is_purchase:
         price, main = main, price
     value = values.value(price.asset, abs(price.quantity), at)
     return values.value(main.asset, abs(main.quantity), at) if value.amount is None else value
@@ -113,7 +119,3 @@ def _sum(values: Iterable[Value]) -> Value:
 
 def _is_withheld(fee: Movement, got: Movement, main: Asset) -> bool:
     return fee.asset == got.asset == main and EXACT.minus(fee.quantity) < got.quantity
-
-
-def _quantity(movement: Movement) -> Decimal:
-    return movement.quantity
