@@ -176,7 +176,8 @@ async def test_the_stream_is_heard_between_reads_and_its_words_are_written_once(
 
         fill = make_fill(7, occurred_at=datetime.now(UTC))
         order = make_order(9, status=OrderStatus.FILLED, filled_quantity=Decimal(2))
-        partial = make_report(make_balance("BTC", "3"), is_partial=True)
+        now = datetime.now(UTC)
+        partial = make_report(make_balance("BTC", "3"), is_partial=True, received_at=now)
         await venue.private(PrivateUpdate(orders=(order,), fills=(fill,), balances=partial))
         await venue.private(PrivateUpdate(orders=(order,), fills=(fill,), balances=partial))
 
