@@ -358,7 +358,7 @@ class MemoryIntents:
             Hold(
                 order.symbol,
                 cast(Any, intent.reserved_asset),
-                left_of(intent.reserved, order.quantity, order.filled_quantity),
+                left_of(intent.reserved, order.quantity_max, order.filled_quantity),
                 is_at_venue=order.status.is_open,
             )
             for order, intent in live

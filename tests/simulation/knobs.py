@@ -130,7 +130,7 @@ def draw(random: Random) -> Knobs:
         orders=random.randint(2, 5),
         double_post=maybe(0.8),
         cancel=maybe(0.6),
-        amend=maybe(0.4),
+        amend=maybe(1.0),
         fill=maybe(1.0),
         self_cancel=maybe(0.3),
         external=times(2),

@@ -229,6 +229,10 @@ class Venue:
             updated_at=self.now(),
         )
         self._show(amended)
+        # Another price, another match.
+        if self.random.random() < self.knobs.fill:
+            delay_s = self.random.random() * 2
+            self.later(delay_s, lambda: self.fill(order, self._part(order)))
         return True
 
     def truth(self, order: Order) -> Order:

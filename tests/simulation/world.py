@@ -159,9 +159,7 @@ class _World:
         await asyncio.gather(*posts)
         name = client_order_id(ACCOUNT, USER, key)
         if draw.random() < knobs.amend:
-            # Never to more: a fill that is told before the change would then seem the last one,
-            # and `order_states` takes the order for whole, or for filled too much.
-            quantity = Decimal(draw.randint(1, int(request.quantity or 1)))
+            quantity = Decimal(draw.randint(1, 9))
             price = PRICE + draw.randint(-3, 3)
             await self._ask(lambda program: program.amend(name, quantity, price))
         if draw.random() < knobs.cancel:

@@ -175,6 +175,8 @@ class Order:
     """When we first knew that the venue has it."""
     uncertain_since: datetime | None = None
     """Since when its fate is unknown; ``None`` when it is known."""
+    amending_to: Decimal | None = None
+    """The venue was asked to raise ``quantity`` to this, and has not said yet whether it did."""
 
     @property
     def is_ours(self) -> bool:
@@ -187,6 +189,11 @@ class Order:
         if self.is_ours and self.client_order_id is not None:
             return self.client_order_id
         return f"{self.symbol}#{self.exchange_order_id}"
+
+    @property
+    def quantity_max(self) -> Decimal | None:
+        """The most that may be filled of it."""
+        return self.amending_to or self.quantity
 
     @property
     def remaining_quantity(self) -> Decimal | None:

@@ -96,6 +96,21 @@ def quarantined(order: Order, reason: str, at: datetime) -> Order:
     return _in(order, _S.QUARANTINED, at, reason)
 
 
+def amending(order: Order, quantity: Decimal | None) -> Order:
+    """The order while the venue is asked to change its quantity: fills up to the larger one may be
+    told before the answer, and after an answer that never came."""
+    if quantity is None or order.quantity_max is None or quantity <= order.quantity_max:
+        return order
+    return replace(order, amending_to=quantity)
+
+
+def not_amended(order: Order, before: Decimal | None) -> Order:
+    """The order after the venue refused that; ``before`` is what was in doubt before it."""
+    is_whole = before is None and order.filled_quantity == order.quantity
+    status = _S.FILLED if is_whole and order.status.is_open else order.status
+    return replace(order, amending_to=before, status=status)
+
+
 def told(known: Order, by_venue: Order, at: datetime) -> Order:
     """What we track of ``known`` after the venue described it as ``by_venue``.
 
@@ -104,6 +119,9 @@ def told(known: Order, by_venue: Order, at: datetime) -> Order:
     """
     if (wrong := contradiction(known, by_venue)) is not None:
         return known if known.status is _S.QUARANTINED else quarantined(known, wrong, at)
+    if by_venue.quantity is not None and by_venue.quantity == known.amending_to:
+        # However old: nobody but our amendment made it so.
+        known = replace(known, quantity=known.amending_to, amending_to=None)
     if not is_newer(by_venue, known):
         return _completed(known, by_venue)
     status = _status_after(known, by_venue)
@@ -120,6 +138,7 @@ def told(known: Order, by_venue: Order, at: datetime) -> Order:
         acknowledged_at=_acknowledged_at(known, at),
         uncertain_since=_uncertain_since(known, status, at),
         updated_at=by_venue.updated_at,
+        amending_to=_still_in_doubt(known, by_venue),
     )
     # A later look at the same order is no change.
     return known if replace(after, updated_at=known.updated_at) == known else after
@@ -175,15 +194,18 @@ def filled(order: Order, fills: Iterable[Fill], at: datetime) -> Order:
         uncertain_since=None,
         updated_at=max(order.updated_at, at),
     )
-    if order.quantity is not None and quantity > order.quantity:
+    if order.quantity_max is not None and quantity > order.quantity_max:
         return quarantined(order, "more was filled than was asked for", at)
     if order.status in {_S.WITHDRAWN, _S.REJECTED}:
         return quarantined(order, f"a fill of an order that was {order.status}", at)
+    if order.quantity is not None and quantity > order.quantity:
+        # So it was amended.
+        order = replace(order, quantity=order.amending_to, amending_to=None)
     return replace(order, status=_status_when_filled(order, quantity))
 
 
 def _status_when_filled(order: Order, quantity: Decimal) -> OrderStatus:
-    if order.quantity is not None and quantity == order.quantity:
+    if order.quantity_max is not None and quantity == order.quantity_max:
         return order.status if order.status is _S.QUARANTINED else _S.FILLED
     if order.status in {_S.CANCELED, _S.EXPIRED, _S.FILLED, _S.CANCEL_PENDING, _S.QUARANTINED}:
         return order.status
@@ -200,6 +222,14 @@ def _status_after(known: Order, by_venue: Order) -> OrderStatus:
     if known.status is _S.CANCEL_PENDING and by_venue.status.is_open:
         return known.status
     return by_venue.status
+
+
+def _still_in_doubt(known: Order, by_venue: Order) -> Decimal | None:
+    """The amendment that a description does not settle: it may be on its way still."""
+    asked = known.amending_to
+    if asked is None or by_venue.status.is_final or (by_venue.quantity or ZERO) >= asked:
+        return None
+    return asked
 
 
 def _completed(known: Order, by_venue: Order) -> Order:

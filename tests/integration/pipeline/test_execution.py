@@ -362,6 +362,31 @@ async def test_an_amended_order_is_what_the_venue_shows(trading: Trading) -> Non
     assert trading.venue.amended == [(Decimal(1), Decimal(63000))]
 
 
+async def test_a_fill_beyond_the_old_quantity_may_be_told_before_the_amendment(
+    trading: Trading,
+) -> None:
+    order = await trading.place()
+    trading.venue.failing["amend_order"] = NO_ANSWER
+    amended = await trading.sync.synchronizer.amend_order(ACCOUNT, order.key, Decimal(5), None)
+    assert (amended.quantity, amended.amending_to) == (Decimal(2), Decimal(5))
+    now = datetime.now(UTC)
+    number = ExchangeOrderId("1")
+    fill = make_fill(1, exchange_order_id=number, quantity=Decimal(3), occurred_at=now)
+    trading.venue.fills.append(fill)
+    await trading.sync.synchronizer.sync_now(ACCOUNT)
+    known = await trading.becomes(S.PARTIALLY_FILLED)
+    assert (known.filled_quantity, known.quantity) == (Decimal(3), Decimal(5))
+    assert trading.alarms() == []
+
+
+async def test_a_refused_amendment_is_over(trading: Trading) -> None:
+    order = await trading.place()
+    trading.venue.failing["amend_order"] = OrderRejected("too much")
+    with pytest.raises(OrderRejected):
+        await trading.sync.synchronizer.amend_order(ACCOUNT, order.key, Decimal(5), None)
+    assert (await trading.order()).amending_to is None
+
+
 async def test_an_ended_order_is_not_amended(trading: Trading) -> None:
     order = await trading.place()
     await trading.sync.synchronizer.cancel_order(ACCOUNT, order.key)

@@ -8,7 +8,7 @@ import pytest
 
 from alphapulse.domain import order_states
 from alphapulse.domain.identifiers import ExchangeOrderId, Symbol
-from alphapulse.domain.order import Order, OrderStatus, Side
+from alphapulse.domain.order import Fill, Order, OrderStatus, Side
 from tests.builders import NOW, make_fill, make_order, make_own_order
 
 LATER = NOW + timedelta(minutes=1)
@@ -129,6 +129,54 @@ def test_a_fill_of_an_order_that_never_was_is_a_contradiction(known: Order) -> N
 def test_more_fills_than_were_asked_for_are_a_contradiction() -> None:
     found = order_states.filled(OPEN, [make_fill(1, quantity=Decimal("2.1"))], LATER)
     assert found.status is S.QUARANTINED
+
+
+def fills_of(quantity: str) -> list[Fill]:
+    return [make_fill(1, quantity=Decimal(quantity))]
+
+
+AMENDING = order_states.amending(OPEN, Decimal(5))
+
+
+def test_until_the_venue_has_said_which_an_amended_order_may_be_filled_to_either_quantity() -> None:
+    old = order_states.filled(AMENDING, fills_of("2"), LATER)
+    assert (old.status, old.quantity) == (S.PARTIALLY_FILLED, Decimal(2))
+    more = order_states.filled(AMENDING, fills_of("3"), LATER)
+    assert (more.status, more.quantity) == (S.PARTIALLY_FILLED, Decimal(5))
+    whole = order_states.filled(AMENDING, fills_of("5"), LATER)
+    assert (whole.status, whole.quantity) == (S.FILLED, Decimal(5))
+    assert order_states.filled(AMENDING, fills_of("5.1"), LATER).status is S.QUARANTINED
+
+
+def test_the_venues_description_settles_an_amendment_however_late_it_is_told() -> None:
+    amended = at_venue(quantity=Decimal(5), updated_at=LATER)
+    found = order_states.told(AMENDING, amended, LATER)
+    assert (found.quantity, found.amending_to) == (Decimal(5), None)
+    ahead = order_states.filled(AMENDING, fills_of("2"), LATER)
+    behind = order_states.told(ahead, replace(amended, updated_at=NOW), LATER)
+    assert (behind.quantity, behind.filled_quantity) == (Decimal(5), Decimal(2))
+    assert (behind.status, behind.amending_to) == (S.PARTIALLY_FILLED, None)
+
+
+def test_a_description_from_before_an_amendment_settles_nothing() -> None:
+    before = order_states.told(AMENDING, at_venue(S.PARTIALLY_FILLED, "1", updated_at=LATER), LATER)
+    assert (before.quantity, before.amending_to) == (Decimal(2), Decimal(5))
+    ended = order_states.told(AMENDING, at_venue(S.FILLED, "2", updated_at=LATER), LATER)
+    assert (ended.status, ended.quantity, ended.amending_to) == (S.FILLED, Decimal(2), None)
+
+
+def test_a_refused_amendment_leaves_the_order_as_its_fills_made_it() -> None:
+    assert order_states.not_amended(AMENDING, None) == OPEN
+    whole = order_states.filled(AMENDING, fills_of("2"), LATER)
+    assert order_states.not_amended(whole, None).status is S.FILLED
+    # An earlier one is in doubt still.
+    assert order_states.not_amended(AMENDING, Decimal(3)).amending_to == Decimal(3)
+
+
+def test_an_amendment_to_less_leaves_the_limit_where_it_is() -> None:
+    assert order_states.amending(OPEN, Decimal(1)) == OPEN
+    assert order_states.amending(OPEN, None) == OPEN
+    assert order_states.amending(AMENDING, Decimal(3)) == AMENDING
 
 
 @pytest.mark.parametrize(

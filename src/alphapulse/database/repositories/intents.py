@@ -64,8 +64,9 @@ class Intents:
         """What orders that have not ended for certain hold back, one for each."""
         live = (orders.c.account_id == account_id) & orders.c.status.in_(UNSETTLED)
         o, c = orders.c, intents.c
+        quantity = func.coalesce(o.amending_to, o.quantity).label("quantity")
         rows = await self._statements.rows(
-            select(o.symbol, o.status, o.quantity, o.filled_quantity, c.reserved_asset, c.reserved)
+            select(o.symbol, o.status, quantity, o.filled_quantity, c.reserved_asset, c.reserved)
             .join(orders, _SAME)
             .where(live, c.reserved_asset.is_not(None))
         )

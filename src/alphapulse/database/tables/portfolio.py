@@ -129,6 +129,7 @@ orders = strict_table(
     Column("sent_at", Moment),
     Column("acknowledged_at", Moment),
     Column("uncertain_since", Moment),
+    Column("amending_to", Money),
     # Binance numbers orders per symbol.
     UniqueConstraint("account_id", "symbol", "exchange_order_id"),
     Index(None, "account_id", "status"),

@@ -16,6 +16,8 @@ from alphapulse.errors import (
     Conflict,
     ExchangeError,
     NotFound,
+    OrderNotSent,
+    OrderNotSupported,
     OrderOutcomeUnknown,
     OrderRejected,
 )
@@ -80,15 +82,30 @@ class OrderCanceler:
             if order.status not in {_S.OPEN, _S.PARTIALLY_FILLED}:
                 raise Conflict("only an open order can be amended", status=order.status.value)
             asked = [str(number) for number in (quantity, limit_price) if number is not None]
-            await tx.orders.save(order, detail=f"amend asked: {' at '.join(asked)}")
+            marked = order_states.amending(order, quantity)
+            await tx.orders.save(marked, detail=f"amend asked: {' at '.join(asked)}")
         try:
             async with asyncio.timeout(context.settings.send_timeout_s):
                 await context.exchange.amend_order(
                     order, quantity=quantity, limit_price=limit_price
                 )
+        except (OrderRejected, OrderNotSent, OrderNotSupported):
+            if marked is not order:
+                await self._not_amended(marked, order.amending_to)
+            raise
         except (OrderOutcomeUnknown, TimeoutError) as error:
             logger.bind(order=key, error=str(error)).info("the fate of an amendment is unknown")
         return await self._read(order)
+
+    async def _not_amended(self, marked: Order, before: Decimal | None) -> None:
+        context = self._context
+        async with context.database.begin() as tx:
+            known = await tx.orders.load(context.account_id, marked.key)
+            if known.amending_to != marked.amending_to:
+                return  # another amendment was asked for meanwhile, or the venue has said more
+            after = order_states.not_amended(known, before)
+            await tx.orders.save(after)
+        context.publish_step(known, after)
 
     async def resume(self) -> int:
         """Finish what an earlier cancel left undone; how many are not done yet."""

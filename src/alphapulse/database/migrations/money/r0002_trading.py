@@ -102,12 +102,13 @@ def _added() -> tuple[Column[object], ...]:
         Column("sent_at", Moment),
         Column("acknowledged_at", Moment),
         Column("uncertain_since", Moment),
+        Column("amending_to", Money),
     )
 
 
 def _orders(*, is_new: bool) -> tuple[SchemaItem, ...]:
     """The columns in the order of the models, for they are part of what SQLite remembers."""
-    quote_quantity, status_reason, *moments = _added() if is_new else (None, None)
+    quote_quantity, status_reason, *others = _added() if is_new else (None, None)
     items = (
         Column("id", Id, Identity(), primary_key=True),
         _account_id(),
@@ -131,7 +132,7 @@ def _orders(*, is_new: bool) -> tuple[SchemaItem, ...]:
         Column("origin", Text, nullable=False),
         Column("created_at", Moment, nullable=False),
         Column("updated_at", Moment, nullable=False),
-        *moments,
+        *others,
         UniqueConstraint("account_id", "symbol", "exchange_order_id"),
         Index(None, "account_id", "status"),
         Index(None, "account_id", "client_order_id") if is_new else None,
