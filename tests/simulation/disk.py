@@ -95,22 +95,17 @@ class Disk:
 
     async def take_turn(self) -> None:
         """To write; whoever takes it must release it."""
-        if self.turn.locked():
-            await self._wait_for_turn()
-        else:
-            await self.turn.acquire()
+        try:
+            # Also when it is free: it may have been given to one who died before he took it.
+            async with asyncio.timeout(self.busy_after_s):
+                await self.turn.acquire()
+        except TimeoutError:
+            raise DatabaseBusy("another writer is at it") from None
         try:
             await others_turn(self.random)
         except BaseException:
             self.turn.release()
             raise
-
-    async def _wait_for_turn(self) -> None:
-        try:
-            async with asyncio.timeout(self.busy_after_s):
-                await self.turn.acquire()
-        except TimeoutError:
-            raise DatabaseBusy("another writer is at it") from None
 
     async def commit(self, transaction: Transaction) -> None:
         """Make it durable, as its fate will have it."""

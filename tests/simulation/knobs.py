@@ -100,7 +100,7 @@ def draw(random: Random) -> Knobs:
         late_arrival_s=random.choice([5.0, 30.0, 60.0]),
         lag_s=maybe(5.0),
         fills_without_symbol=random.random() < 0.5,
-        amends_in_place=random.random() < 0.5,
+        amends_in_place=random.random() < 0.8,
         is_perpetual=random.random() < 0.4,
         is_liar=random.random() < 0.15,
         names_in_fills=random.random() < 0.5,

@@ -377,6 +377,11 @@ def call_every_filled_order_whole(stack: ExitStack) -> None:
 
 
 @bug
+def forget_that_an_amendment_is_under_way(stack: ExitStack) -> None:
+    _swap(stack, order_states, "amending", lambda order, quantity: order)
+
+
+@bug
 def ignore_names_that_we_gave(stack: ExitStack) -> None:
     """What the venue tells under a name of ours is taken for somebody else's order."""
 

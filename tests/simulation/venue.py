@@ -230,7 +230,7 @@ class Venue:
         )
         self._show(amended)
         # Another price, another match.
-        if self.random.random() < self.knobs.fill:
+        if self.chance(0.7):
             delay_s = self.random.random() * 2
             self.later(delay_s, lambda: self.fill(order, self._part(order)))
         return True
@@ -264,12 +264,15 @@ class Venue:
                 self._tell(listener, update)
 
     def _told(self, order: Order, fills: tuple[Fill, ...]) -> Iterator[PrivateUpdate]:
-        if self.random.random() < 0.5:
+        how = self.random.random()
+        if how < 0.5:
             yield PrivateUpdate(orders=(order,), fills=fills)
-        else:
-            yield PrivateUpdate(orders=(order,))
-            if fills:
-                yield PrivateUpdate(fills=fills)
+            return
+        # Some have a channel for each, and neither waits for the other.
+        apart = [PrivateUpdate(orders=(order,))]
+        if fills:
+            apart.insert(0 if how < 0.75 else 1, PrivateUpdate(fills=fills))
+        yield from apart
 
     def _tell(self, listener: Listener, update: PrivateUpdate) -> None:
         knobs = self.knobs

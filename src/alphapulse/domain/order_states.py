@@ -181,7 +181,10 @@ def filled(order: Order, fills: Iterable[Fill], at: datetime) -> Order:
     A late fill moves an order that had ended; more than was asked for is a contradiction.
     """
     quantity = notional = ZERO
+    # On the venue's clock: when we heard of it says nothing about other descriptions.
+    updated_at = order.updated_at
     for one in fills:
+        updated_at = max(updated_at, one.occurred_at)
         quantity = EXACT.add(quantity, one.quantity)
         notional = EXACT.add(notional, EXACT.multiply(one.quantity, one.price))
     if quantity <= order.filled_quantity:
@@ -192,7 +195,7 @@ def filled(order: Order, fills: Iterable[Fill], at: datetime) -> Order:
         average_price=EXACT.divide(notional, quantity),
         acknowledged_at=_acknowledged_at(order, at),
         uncertain_since=None,
-        updated_at=max(order.updated_at, at),
+        updated_at=updated_at,
     )
     if order.quantity_max is not None and quantity > order.quantity_max:
         return quarantined(order, "more was filled than was asked for", at)
@@ -202,6 +205,13 @@ def filled(order: Order, fills: Iterable[Fill], at: datetime) -> Order:
         # So it was amended.
         order = replace(order, quantity=order.amending_to, amending_to=None)
     return replace(order, status=_status_when_filled(order, quantity))
+
+
+def disputed(order: Order, trade_id: str, at: datetime) -> Order:
+    """The order after the venue told one of its fills with other numbers than before."""
+    if order.status is _S.QUARANTINED:
+        return order
+    return quarantined(order, f"the venue told the trade {trade_id} in two ways", at)
 
 
 def _status_when_filled(order: Order, quantity: Decimal) -> OrderStatus:

@@ -131,6 +131,13 @@ def test_more_fills_than_were_asked_for_are_a_contradiction() -> None:
     assert found.status is S.QUARANTINED
 
 
+def test_a_fill_that_was_heard_of_late_makes_no_description_old() -> None:
+    fill = make_fill(1, quantity=Decimal(1), occurred_at=NOW)
+    known = order_states.filled(OPEN, [fill], LATER)
+    amended = at_venue(S.PARTIALLY_FILLED, "1", limit_price=Decimal(63000), updated_at=NOW)
+    assert order_states.told(known, amended, LATER).limit_price == Decimal(63000)
+
+
 def fills_of(quantity: str) -> list[Fill]:
     return [make_fill(1, quantity=Decimal(quantity))]
 
