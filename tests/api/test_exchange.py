@@ -7,7 +7,9 @@ import pytest
 from alphapulse.domain.account import AccountState
 from alphapulse.domain.events import AccountChanged
 from alphapulse.domain.sync import FillCursor, SyncKind
+from alphapulse.security.rate_limit import Rate, RateLimiter
 from tests.fixtures.api import RunningApi, body
+from tests.fixtures.clock import HandClock
 
 
 async def test_since_when_fills_are_known_is_null_and_listed_as_such(api: RunningApi) -> None:
@@ -54,3 +56,29 @@ async def test_a_refresh_leaves_out_the_accounts_that_are_paused(api: RunningApi
 
     assert [account["id"] for account in balance["accounts"]] == [active.id, paused.id]
     assert api.synchronizer.synced == [(active.id, (SyncKind.BALANCES,))]
+
+
+@pytest.mark.parametrize("refresh", ["queue", "wait"])
+async def test_an_account_is_not_refreshed_again_and_again(
+    api: RunningApi, clock: HandClock, refresh: str
+) -> None:
+    await api.add_account("main", BTC="1")
+    other = await api.add_account("other", BTC="1")
+    api.services.accounts._refreshes = RateLimiter(Rate(hits=2, window_s=60), clock)
+    path = f"/api/exchange/balance?refresh={refresh}&account=binance-main"
+    for _ in range(2):
+        await body(await api.get(path))
+    clock.advance(20)
+
+    refused = await api.get(path)
+
+    problem = await body(refused, 429)
+    assert (problem["code"], problem["detail"]) == (
+        "rate_limited",
+        "The account main is refreshed too often.",
+    )
+    assert refused.headers["retry-after"] == "40"
+    assert len(api.synchronizer.synced) == 2
+    await body(await api.get(f"/api/exchange/balance?refresh={refresh}&account={other.id}"))
+    clock.advance(40)
+    await body(await api.get(path))

@@ -26,6 +26,7 @@ class Rate:
 LOGIN = Rate(hits=5, window_s=60)
 READS = Rate(hits=600, window_s=60)  # a dashboard that polls ten routes a second
 WRITES = Rate(hits=120, window_s=60)
+REFRESHES = Rate(hits=10, window_s=60)  # of one account; its exchange counts them, too
 
 
 class Quota(msgspec.Struct, frozen=True):

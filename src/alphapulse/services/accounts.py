@@ -15,10 +15,11 @@ from alphapulse.domain.clock import Clock
 from alphapulse.domain.events import AccountChanged, AccountRemoved
 from alphapulse.domain.identifiers import AccountId, ExchangeId, UserId
 from alphapulse.domain.sync import SyncKind
-from alphapulse.errors import Conflict, KeyRefused, KeyTooPowerful, NotFound
+from alphapulse.errors import Conflict, KeyRefused, KeyTooPowerful, NotFound, TooManyRequests
 from alphapulse.exchanges.port import Credentials
 from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.worker import Worker
+from alphapulse.security.rate_limit import REFRESHES, RateLimiter
 from alphapulse.services.viewer import Viewer
 
 _ALL_KINDS = (
@@ -90,6 +91,7 @@ class AccountService:
         self._bus = bus
         self._clock = clock
         self._is_simulated = is_simulated
+        self._refreshes = RateLimiter(REFRESHES, clock)
 
     async def connect(self, owner_id: UserId | None, new: NewAccount) -> tuple[Account, KeyCheck]:
         """Check the key at the exchange, then store it encrypted and begin to synchronize.
@@ -206,23 +208,38 @@ class AccountService:
         else:
             active = await self.list(viewer)
             wanted = tuple(a for a in active if a.state is AccountState.ACTIVE)
-        await self.refresh(wanted, kinds or _ALL_KINDS, timeout_s=timeout_s)
+        await self._read(wanted, kinds or _ALL_KINDS, timeout_s=timeout_s)
         return wanted
 
     async def refresh(
         self, accounts: Iterable[Account], kinds: Collection[SyncKind], *, timeout_s: float
     ) -> tuple[Account, ...]:
-        """Have the active ones of ``accounts`` read now, side by side.
+        """Have the active ones of ``accounts`` read before they are shown, side by side.
 
         Returns when the readings have ended, well or badly, or after ``timeout_s``: then those
         that go on.
+
+        Raises:
+            TooManyRequests: one of them was refreshed again and again.
         """
         active = [account for account in accounts if account.state is AccountState.ACTIVE]
+        for account in active:
+            try:
+                self._refreshes.hit(account.id)
+            except TooManyRequests as error:
+                detail = f"the account {account.label} is refreshed too often"
+                wait_s = error.retry_after_s
+                raise TooManyRequests(detail, account=account.id, retry_after_s=wait_s) from None
+        return await self._read(active, kinds, timeout_s=timeout_s)
+
+    async def _read(
+        self, accounts: Collection[Account], kinds: Collection[SyncKind], *, timeout_s: float
+    ) -> tuple[Account, ...]:
         ended = await asyncio.gather(
-            *(self._sync_one(account.id, kinds, timeout_s) for account in active)
+            *(self._sync_one(account.id, kinds, timeout_s) for account in accounts)
         )
         return tuple(
-            account for account, has_ended in zip(active, ended, strict=True) if not has_ended
+            account for account, has_ended in zip(accounts, ended, strict=True) if not has_ended
         )
 
     async def list(self, viewer: Viewer) -> tuple[Account, ...]:

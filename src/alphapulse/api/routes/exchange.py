@@ -63,7 +63,7 @@ async def get_balance(
 
     `refresh=wait` reads the active accounts first, and gives up after `wait_s`; a reading that
     ended badly shows what was read last, and its account says so. `refresh=queue` asks for a
-    reading and does not wait.
+    reading and does not wait. Either may be asked for ten times a minute for one account.
     """
     viewer = services.portfolio.seen_in(viewer, query.currency)
     only = [AccountId(account) for account in query.account]
