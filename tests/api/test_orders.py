@@ -582,12 +582,12 @@ async def test_fees_are_told_when_all_of_an_order_is_known(trader: Trader) -> No
         for n in (1, 2)
     ]
     async with trader.api.services.accounts._database.begin() as unit:
-        await unit.fills.record(fills, trader.api.clock.now())
+        recorded = await unit.fills.record(fills, trader.api.clock.now())
     path = f"/api/exchange/orders/{order['id']}"
     assert (await body(await trader.api.get(path)))["fee"] is None
 
     async with trader.api.services.accounts._database.begin() as unit:
-        await unit.orders.count_in(fills, trader.api.clock.now())
+        await unit.orders.count_in(recorded, trader.api.clock.now())
     shown = await body(await trader.api.get(path))
     assert shown["fee"] == [{"asset": "BNB", "amount": "1", "value": None}]
     assert [fill["trade_id"] for fill in shown["fills"]] == ["2", "1"]

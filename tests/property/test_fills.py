@@ -108,9 +108,11 @@ class Books:
                 await tx.orders.add(_sending(account))
             for portions in itertools.zip_longest(*told, fillvalue=[]):
                 mine = [one for portion in portions for one in portion]
-                new = await tx.fills.record([one for one in mine if isinstance(one, Fill)], NOW)
-                assert not new.contradicted
-                await tx.orders.count_in(new.new, NOW)
+                recorded = await tx.fills.record(
+                    [one for one in mine if isinstance(one, Fill)], NOW
+                )
+                assert not recorded.contradicted
+                await tx.orders.count_in(recorded, NOW)
                 await tx.orders.record([one for one in mine if isinstance(one, Order)], NOW)
             since = NOW - timedelta(days=1)
             return [

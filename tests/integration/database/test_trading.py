@@ -111,8 +111,7 @@ async def test_a_fill_told_before_its_order_counts_when_the_order_is_known(
 ) -> None:
     fill = make_fill(1, exchange_order_id=ExchangeOrderId("9"), quantity=Decimal("0.5"))
     async with trading.begin() as tx:
-        await tx.fills.record([fill], NOW)
-        assert await tx.orders.count_in([fill], NOW) == ()
+        assert await tx.orders.count_in(await tx.fills.record([fill], NOW), NOW) == ()
         described = make_order(9, client_order_id=OURS.client_order_id)
         (change,) = await tx.orders.record([described], NOW)
         assert change.after.filled_quantity == Decimal("0.5")
@@ -127,8 +126,7 @@ async def test_a_fill_finds_an_order_that_the_venue_has_not_named_yet(trading: D
         quantity=Decimal(2),
     )
     async with trading.begin() as tx:
-        await tx.fills.record([fill], NOW)
-        (change,) = await tx.orders.count_in([fill], NOW)
+        (change,) = await tx.orders.count_in(await tx.fills.record([fill], NOW), NOW)
         assert change.after.status is OrderStatus.FILLED
         assert change.after.average_price == fill.price
 
@@ -139,8 +137,7 @@ async def test_a_fill_of_another_symbol_with_the_same_number_is_not_counted(
     other = make_fill(1, symbol=Symbol("ETH/USDT"), quantity=Decimal(1))
     async with trading.begin() as tx:
         await tx.orders.record([make_order(1)], NOW)
-        await tx.fills.record([other], NOW)
-        assert await tx.orders.count_in([other], NOW) == ()
+        assert await tx.orders.count_in(await tx.fills.record([other], NOW), NOW) == ()
 
 
 async def test_every_step_of_an_order_is_kept(trading: Database) -> None:

@@ -26,6 +26,7 @@ from alphapulse.errors import (
     OrderOutcomeUnknown,
     OrderRejected,
 )
+from alphapulse.exchanges.port import PrivateUpdate
 from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.runtime.clock import SystemClock
 from tests.builders import (
@@ -298,6 +299,25 @@ async def test_nothing_is_concluded_of_orders_that_another_process_may_be_sendin
         assert (await Trading(venue, sync).order("theirs")).status is S.SENDING
 
 
+async def test_nothing_is_concluded_without_the_lease(trading: Trading) -> None:
+    clock, reconcile = SystemClock(), trading.sync.synchronizer.reconcile
+    trading.venue.failing["fetch_order"] = ExchangeUnavailable("no")
+    trading.venue.answers = [Answer(is_taken=False, error=NO_ANSWER)]
+    order = await trading.place()
+    async with trading.sync.database.begin() as tx:
+        later = clock.now() + timedelta(minutes=5)
+        assert await tx.leases.take(ACCOUNT, "another", later, 3600)
+        intent = await tx.intents.load(ClientOrderId(order.key))
+    trading.venue.failing.clear()
+    await eventually(lambda: intent.arrives_before and clock.now() > intent.arrives_before)
+    for _ in range(5):
+        await reconcile(ACCOUNT)
+    assert (await trading.order()).status is S.UNKNOWN
+    async with trading.sync.database.begin() as tx:
+        await tx.leases.give_back(ACCOUNT, "another", clock.now())
+    await trading.becomes(S.NOT_PLACED)
+
+
 async def test_a_claim_that_was_written_and_not_acknowledged_is_looked_for(
     trading: Trading,
 ) -> None:
@@ -414,6 +434,29 @@ async def test_t05_a_fill_after_the_end_moves_the_order_and_is_said(trading: Tra
     assert (await trading.order()).status is S.CANCELED
     assert OrderAlarm.LATE_FILL in trading.alarms()
     assert len(trading.venue.placed) == 1
+
+
+@pytest.mark.parametrize("way", ["stream", "poll"])
+async def test_a_fill_that_is_told_with_other_numbers_is_said_once(
+    trading: Trading, way: str
+) -> None:
+    await trading.place()
+    now, number = datetime.now(UTC), ExchangeOrderId("1")
+    first = make_fill(1, exchange_order_id=number, quantity=Decimal(1), occurred_at=now)
+    other = replace(first, quantity=Decimal("1.5"))
+    for told in (first, other, other):
+        if way == "stream":
+            assert trading.venue.private is not None
+            await trading.venue.private(PrivateUpdate(fills=(told,)))
+        else:
+            trading.venue.fills = [told]
+            await trading.sync.synchronizer.reconcile(ACCOUNT)
+    known = await trading.becomes(S.QUARANTINED)
+    assert (known.filled_quantity, known.status_reason) == (
+        Decimal(1),
+        "the venue told the trade 1 in two ways",
+    )
+    assert trading.alarms().count(OrderAlarm.QUARANTINED) == 1
 
 
 async def test_an_order_of_our_name_without_a_record_is_a_lost_intent(trading: Trading) -> None:

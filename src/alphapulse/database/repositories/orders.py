@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, or_, select
 
-from alphapulse.database.repositories.fills import FILL
+from alphapulse.database.repositories.fills import FILL, RecordedFills
 from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.portfolio import fills, order_events, orders
@@ -118,15 +118,21 @@ class Orders:
         await self._write(changes.values(), stored)
         return tuple(changes.values())
 
-    async def count_in(self, new: Sequence[Fill], at: datetime) -> tuple[OrderChange, ...]:
-        """Let orders follow their fills, which may be told before, or long after, their end."""
-        stored = await self._of_fills(new)
+    async def count_in(self, told: RecordedFills, at: datetime) -> tuple[OrderChange, ...]:
+        """Let orders follow their fills, which may be told before, or long after, their end.
+
+        An order of which one fill was told in two ways is quarantined.
+        """
+        stored = await self._of_fills((*told.new, *told.contradicted))
         found = [order for _, order in stored.values()]
         every = await self._fills_of(found)
         changes = []
         for order in found:
             mine = [one for one in every if _belongs(one, order)]
             after = order_states.filled(order, mine, at)
+            disputed = (one.trade_id for one in told.contradicted if _belongs(one, order))
+            if (trade_id := next(disputed, None)) is not None:
+                after = order_states.disputed(after, trade_id, at)
             if after != order:
                 changes.append(OrderChange(order, after))
         await self._write(changes, stored)

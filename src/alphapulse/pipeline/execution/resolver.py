@@ -88,13 +88,24 @@ class OrderResolver:
     async def resolve(self) -> int:
         """One round of looks; how many orders stay unknown.
 
-        Before `adopt` nobody is looked for: another process may be sending them.
+        Before `adopt`, and while another process has the lease, nobody is looked for: it may be
+        sending them.
 
         Raises:
             DatabaseError: what is to be looked for cannot be read, or what was found not written.
         """
-        if not self._has_adopted:
-            return len(await self._uncertain())
+        if self._has_adopted and await self._uncertain() and await self._has_lease():
+            await self._look_for_all()
+        left = tuple((await self._uncertain()).values())
+        self.uncertain = left
+        self._alarm(left)
+        return len(left)
+
+    async def _has_lease(self) -> bool:
+        async with self._context.database.begin() as tx:
+            return await self._context.take_lease(tx) is not None
+
+    async def _look_for_all(self) -> None:
         await self._doubt_orphans()
         # One that is claimed this moment is nobody's to look for before it was doubted.
         doubted = (await self._uncertain()).items()
@@ -105,10 +116,6 @@ class OrderResolver:
             by_symbol.setdefault(order.symbol, []).append(order)
         for symbol, orders in by_symbol.items():
             await self._look(symbol, orders)
-        left = tuple((await self._uncertain()).values())
-        self.uncertain = left
-        self._alarm(left)
-        return len(left)
 
     async def look_up(self, order: Order) -> Order | None:
         """Ask for one order by its names and record what the venue says; ``None``: it has none.
@@ -147,8 +154,8 @@ class OrderResolver:
         for order in sending:
             async with context.database.begin() as tx:
                 known = await tx.orders.load(order.account_id, order.key)
-                if known.status is not _S.SENDING:
-                    continue  # the stream brought it this moment
+                if known.status is not _S.SENDING or await context.take_lease(tx) is None:
+                    continue  # the stream brought it this moment, or another process has it
                 after = await self._doubted(tx, known, now)
                 await tx.orders.save(after)
             changes.append(OrderChange(known, after))
@@ -204,12 +211,12 @@ class OrderResolver:
         context = self._context
         now = context.clock.now()
         async with context.database.begin() as tx:
-            new = await tx.fills.record(tuple(fills), now)
+            recorded = await tx.fills.record(tuple(fills), now)
             changes = [
                 *await tx.orders.record(tuple(told), now),
-                *await tx.orders.count_in(new.new, now),
+                *await tx.orders.count_in(recorded, now),
             ]
-        if new.new:
+        if recorded.new:
             context.bus.publish(LedgerChanged(context.account_id))
         context.publish(changes)
 
@@ -253,8 +260,8 @@ class OrderResolver:
         watched_until = now + timedelta(seconds=context.settings.watch_absent_s)
         async with context.database.begin() as tx:
             known = await tx.orders.load(order.account_id, order.key)
-            if not known.status.is_uncertain:
-                return  # the stream brought it this moment
+            if not known.status.is_uncertain or await context.take_lease(tx) is None:
+                return  # the stream brought it this moment, or another process has it
             after = order_states.moved(known, _S.NOT_PLACED, now, "proved absent at the exchange")
             await tx.orders.save(after)
             await tx.intents.save(replace(intent, watched_until=watched_until))

@@ -165,10 +165,10 @@ class FillSync:
     async def take(self, fills: tuple[Fill, ...]) -> int:
         """Store what the stream, or a look for an order, said; how many were new."""
         async with self._database.begin() as tx:
-            new = (await tx.fills.record(fills, self._clock.now())).new
-            changed = await tx.orders.count_in(new, self._clock.now())
-        self._announce(new, changed)
-        return len(new)
+            recorded = await tx.fills.record(fills, self._clock.now())
+            changed = await tx.orders.count_in(recorded, self._clock.now())
+        self._announce(recorded.new, changed)
+        return len(recorded.new)
 
     def _next(self) -> _Place | None:
         places = self._readable
@@ -203,8 +203,8 @@ class FillSync:
             )
         was_complete, is_complete = place.is_complete, place.is_complete or page.is_last
         async with self._database.begin() as tx:
-            new = (await tx.fills.record(page.fills, self._clock.now())).new
-            changed = await tx.orders.count_in(new, self._clock.now())
+            recorded = await tx.fills.record(page.fills, self._clock.now())
+            changed = await tx.orders.count_in(recorded, self._clock.now())
             await tx.fill_cursors.save(self._account_id, page.next_cursor, complete=is_complete)
         place.cursor, place.is_complete = page.next_cursor, is_complete
         newest = page.fills[-1].occurred_at if page.fills else None
@@ -213,6 +213,7 @@ class FillSync:
         if page.is_last:
             place.read_at_s = self._clock.monotonic_s()
             place.hints_followed = hints
+        new = recorded.new
         self._traded.update(fill.symbol for fill in new)
         # A history of years is told by its progress, not fill by fill.
         news = tuple(f for f in new if was_complete or f.occurred_at >= self._began_at)
