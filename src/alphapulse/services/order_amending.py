@@ -10,7 +10,9 @@ from alphapulse.domain.identifiers import ClientOrderId
 from alphapulse.domain.intent import Intent
 from alphapulse.domain.money import EXACT, ZERO
 from alphapulse.domain.order import Order, OrderStatus
-from alphapulse.domain.order_checks import Check, OrderSituation, require, run_checks
+from alphapulse.domain.order_checks.check import Check
+from alphapulse.domain.order_checks.run import require, run_checks
+from alphapulse.domain.order_checks.situation import OrderSituation
 from alphapulse.errors import AlphaPulseError, Conflict, OrderNotSupported
 from alphapulse.runtime.worker import Worker
 from alphapulse.services.idempotency import RequestKey

@@ -14,7 +14,7 @@ from alphapulse.domain.instrument import Instrument, InstrumentType
 from alphapulse.domain.market import Ticker
 from alphapulse.domain.money import EXACT, ZERO, multiply
 from alphapulse.domain.order import OrderRequest
-from alphapulse.domain.order_checks import MINUTE_S, Allowance, OrderSituation
+from alphapulse.domain.order_checks.situation import MINUTE_S, Allowance, OrderSituation
 from alphapulse.domain.order_cost import cost_of
 from alphapulse.domain.order_grid import on_grid
 from alphapulse.domain.sync import SyncKind, SyncState

@@ -22,13 +22,10 @@ from alphapulse.domain.instrument import Instrument
 from alphapulse.domain.intent import Intent, client_order_id
 from alphapulse.domain.money import EXACT, ZERO
 from alphapulse.domain.order import Order, OrderRequest, OrderStatus
-from alphapulse.domain.order_checks import (
-    Check,
-    OrderSituation,
-    require,
-    run_checks,
-    with_trigger,
-)
+from alphapulse.domain.order_checks.check import Check
+from alphapulse.domain.order_checks.price import with_trigger
+from alphapulse.domain.order_checks.run import require, run_checks
+from alphapulse.domain.order_checks.situation import OrderSituation
 from alphapulse.domain.order_shape import require_one_meaning
 from alphapulse.errors import (
     AlphaPulseError,

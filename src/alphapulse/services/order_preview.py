@@ -6,7 +6,8 @@ from decimal import Decimal
 from alphapulse.domain.identifiers import Asset
 from alphapulse.domain.money import EXACT, ZERO, add, multiply, plain, total
 from alphapulse.domain.order import OrderRequest, OrderType, Side
-from alphapulse.domain.order_checks import Check, OrderSituation
+from alphapulse.domain.order_checks.check import Check
+from alphapulse.domain.order_checks.situation import OrderSituation
 from alphapulse.domain.order_cost import Execution, execution_in, slippage_pct
 from alphapulse.domain.order_grid import on_grid
 from alphapulse.errors import NotReady, PriceNotGood, PriceOutOfBand

@@ -9,7 +9,7 @@ from alphapulse.database.connection import Database
 from alphapulse.domain.account import Account, AccountState
 from alphapulse.domain.identifiers import AccountId, Symbol
 from alphapulse.domain.order import Order
-from alphapulse.domain.order_checks import run_checks
+from alphapulse.domain.order_checks.run import run_checks
 from alphapulse.errors import NotFound
 from alphapulse.runtime.worker import Worker
 from alphapulse.services.idempotency import Answer, IdempotentRequests, RequestKey

@@ -15,14 +15,10 @@ from alphapulse.domain.funds import Hold, available, left_of
 from alphapulse.domain.identifiers import Asset, Symbol
 from alphapulse.domain.money import ZERO, is_multiple
 from alphapulse.domain.order import OrderRequest, OrderType, Side, TimeInForce, Trigger
-from alphapulse.domain.order_checks import (
-    Allowance,
-    Check,
-    OrderSituation,
-    require,
-    run_checks,
-    with_trigger,
-)
+from alphapulse.domain.order_checks.check import Check
+from alphapulse.domain.order_checks.price import with_trigger
+from alphapulse.domain.order_checks.run import require, run_checks
+from alphapulse.domain.order_checks.situation import Allowance, OrderSituation
 from alphapulse.domain.order_cost import cost_of, execution_in, slippage_pct
 from alphapulse.domain.order_grid import on_grid
 from alphapulse.domain.order_shape import require_one_meaning
@@ -248,6 +244,36 @@ def test_a_price_may_be_so_far_from_the_last_one_and_no_further(
     last = make_ticker(ask=D("64000.2"))
     found = failures(make_request(quantity=D(1), limit_price=D(price)), ticker=last)
     assert [type(one.failure) for one in found] == ([] if is_within else [PriceOutOfBand])
+
+
+def test_a_price_too_far_away_is_refused_in_plain_words() -> None:
+    far = make_request(type=OrderType.STOP_LIMIT, limit_price=D(70000), stop_price=D(70000))
+    found = failures(far, ticker=make_ticker(ask=D("64000.2")))
+    assert [one.failure.message for one in found if one.failure is not None] == [
+        f"the {field} price is 9.3749 % off the last price of 64000.1; 5 % are allowed"
+        for field in ("limit", "stop")
+    ]
+
+
+def test_no_refusal_names_a_field_as_the_program_does() -> None:
+    limits = TradingLimits(
+        max_order_value=D(1),
+        max_daily_value=D(1),
+        orders_per_minute=1,
+        symbols=frozenset({Symbol("ETH/USDT")}),
+    )
+    strange = make_request(
+        quantity=D("0.000011"),
+        limit_price=D("70000.003"),
+        take_profit=D("60000.003"),
+        stop_loss=D("90000.003"),
+        time_in_force=TimeInForce.GTD,
+    )
+    for request in (strange, replace(strange, time_in_force=TimeInForce.GTC)):
+        found = failures(request, allowances=(Allowance("account:main", limits, orders=1),))
+        said = [one.failure.message for one in found if one.failure is not None]
+        assert len(said) >= 8
+        assert not [text for text in said if "_" in text or "account:" in text]
 
 
 @pytest.mark.parametrize(("stop", "trigger"), [("65000", Trigger.RISES), ("63000", Trigger.FALLS)])

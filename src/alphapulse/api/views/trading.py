@@ -24,7 +24,7 @@ from alphapulse.api.views.orders import order_fields, order_view, utc
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, symbol
 from alphapulse.domain.order import Order, OrderRequest, OrderType, TimeInForce
-from alphapulse.domain.order_checks import Check
+from alphapulse.domain.order_checks.check import Check
 from alphapulse.domain.trading import TradingLimits
 from alphapulse.services.idempotency import Answer
 from alphapulse.services.order_placing import NewOrder, PlacedOrder
