@@ -72,6 +72,7 @@ class Matcher:
         self._shortage: Amounts = {}
         self._open: dict[AccountId, dict[Asset, None]] = {}
         self._potential: dict[AccountId, Decimal] = {}
+        self._bought: set[tuple[AccountId, Asset]] = set()
 
     def match(self, surplus: Amounts, shortage: Amounts) -> None:
         """Let value flow from ``surplus`` to ``shortage``, and take it off both."""
@@ -89,21 +90,21 @@ class Matcher:
                 if not shortage[asset]:
                     break
 
-    def explain(self, surplus: Amounts, spare: Amounts, shortage: Amounts) -> None:
-        """Note why the rest was not matched: what is over stays because of what stands in the way
-        of the largest shortage."""
-        self._shortage = shortage
-        self._surplus = {
-            one: surplus.get(one, ZERO) + spare.get(one, ZERO) for one in surplus | spare
-        }
-        is_short = any(shortage.values())
-        rich = [desk for desk in self._desks if is_short and self._opened(desk)]
-        # Without a shortage that may be bought, only the ban on purchases leaves something over.
-        missed = Unreached.CONSTRAINT
-        for asset in sorted(shortage, key=lambda one: (shortage[one], one)):
-            if shortage[asset] > 0:
-                self.note(asset, self._why_short(asset, rich))
-                missed = self.notes[asset]
+    def explain(self, surplus: Amounts, over: Amounts, short: Amounts) -> None:
+        """Note why the rest of ``surplus`` was not matched, and of all that is short: what is over
+        stays because of what stands in the way of the largest shortage.
+
+        Args:
+            over: all that could still be given, the rest of ``surplus`` included.
+            short: all that could still be taken.
+        """
+        self._surplus, self._shortage = over, short
+        rich = [desk for desk in self._desks if short and self._opened(desk)]
+        # Nothing to be bought at all: either nothing may, or steps kept the last of it.
+        missed = Unreached.BELOW_MIN_NOTIONAL if self._may_buy else Unreached.CONSTRAINT
+        for asset in sorted(short, key=lambda one: (short[one], one)):
+            self.note(asset, self._why_short(asset, rich))
+            missed = self.notes[asset]
         for asset, value in surplus.items():
             if value > 0:
                 self.note(asset, self._why_over(asset, missed))
@@ -179,7 +180,8 @@ class Matcher:
         way = self._ways.find(desk.account.exchange, desk.money, asset)
         if not isinstance(way, Way):
             return False
-        return obtainable >= self._ways.least(way) * _MARGIN
+        is_opened = (desk.id, asset) in self._bought
+        return is_opened or obtainable >= self._ways.least(way) * _MARGIN
 
     def _still_open(self, desk: Desk) -> Iterator[Asset]:
         """What can still be turned into money; what is used up is not looked at again."""
@@ -207,6 +209,8 @@ class Matcher:
         for one, had in zip(holders, before, strict=True):
             if spent in self._open[one.id]:
                 self._potential[one.id] -= had - self._left(one, spent)
+        if not is_direct:
+            self._bought.add((desk.id, got))
         self.flows.append(Flow(desk.id, spent, got, value, is_direct))
 
     def _why_short(self, asset: Asset, rich: list[Desk]) -> Unreached:

@@ -20,12 +20,13 @@ from alphapulse.domain.rebalance.sheet import sheet_of
 from alphapulse.domain.rebalance.situation import Refusal, RefusalReason, Situation, refusals
 from alphapulse.domain.rebalance.targets import Weights
 from alphapulse.domain.rebalance.trades import Phase, Trade, Trader
-from alphapulse.domain.rebalance.ways import Unreached, Ways
+from alphapulse.domain.rebalance.ways import Unreached, Way, Ways
 from alphapulse.errors import InvalidInput
 
 _HUNDRED = Decimal(100)
 _SHARE_STEP = Decimal("1e-8")
 _PCT_STEP = Decimal("0.0001")
+_TOO_LITTLE = Unreached.BELOW_MIN_NOTIONAL
 
 # Fees grow about in proportion to what is traded, so the second try mostly fits.
 _FEE_TRIES = 4
@@ -203,7 +204,10 @@ class _Planner:
         matcher.match(needs.surplus, needs.shortage)
         matcher.match(needs.surplus, needs.room)
         matcher.match(needs.spare, needs.shortage)
-        matcher.explain(needs.surplus, needs.spare, needs.shortage)
+        if any(needs.surplus.values()) or any(needs.shortage.values()):
+            matcher.explain(
+                needs.surplus, _sums(needs.surplus, needs.spare), _sums(needs.shortage, needs.room)
+            )
         trader = Trader(
             desks, self._ways, self._prices, constraints, self._situation.gain_of, needs.off_band
         )
@@ -278,7 +282,14 @@ class _Planner:
         for another trade, or there is no money for it."""
         if asset in notes:
             return notes[asset]
-        return Unreached.NO_FUNDS if gap < 0 else Unreached.BELOW_MIN_NOTIONAL
+        return Unreached.NO_FUNDS if self._is_worth_buying(asset, -gap) else _TOO_LITTLE
+
+    def _is_worth_buying(self, asset: Asset, value: Decimal) -> bool:
+        found = (
+            self._ways.find(account.exchange, self._money[account.id], asset)
+            for account in self._situation.accounts
+        )
+        return any(isinstance(way, Way) and value >= self._ways.least(way) for way in found)
 
     def _contracts_value(self) -> Decimal | None:
         values = [one.value for one in self._positions()]
@@ -304,6 +315,12 @@ class _Planner:
 
 def _refused(reasons: set[Refusal]) -> Refused:
     return Refused(tuple(sorted(reasons, key=lambda one: (one.reason, one.subject))))
+
+
+def _sums(one: Amounts, other: Amounts) -> Amounts:
+    """What is left of both, asset by asset."""
+    sums = {key: one.get(key, ZERO) + other.get(key, ZERO) for key in one | other}
+    return {asset: value for asset, value in sums.items() if value > 0}
 
 
 def _changes(trades: tuple[Trade, ...]) -> Mapping[Asset, Decimal]:

@@ -25,6 +25,7 @@ from tests.unit.domain.rebalance.builders import situation as world_of
 ASSETS = [Asset(name) for name in ("AAA", "BBB", "CCC", "DDD", "EEE")]
 EXCHANGES = ("binance", "bybit")
 
+# The same worlds in every run; a wider sweep is a matter of another range of seeds.
 SEEDS = st.integers(0, 2**32)
 
 
@@ -155,7 +156,7 @@ def assert_never_short(plan: Plan, world: Situation) -> None:
         left[key] = left.get(key, ZERO) + got[1]
 
 
-@settings(max_examples=250)
+@settings(max_examples=100, derandomize=True)
 @given(SEEDS)
 def test_no_trade_takes_what_is_not_free_and_money_never_goes_below_zero(seed: int) -> None:
     world, request = example(seed)
@@ -163,7 +164,7 @@ def test_no_trade_takes_what_is_not_free_and_money_never_goes_below_zero(seed: i
         assert_never_short(planned(request, world), world)
 
 
-@settings(max_examples=250)
+@settings(max_examples=100, derandomize=True)
 @given(SEEDS)
 def test_every_trade_is_on_its_grid_and_above_its_minimums(seed: int) -> None:
     world, request = example(seed)
@@ -179,7 +180,7 @@ def test_every_trade_is_on_its_grid_and_above_its_minimums(seed: int) -> None:
         assert trade.est_value >= (request.constraints.min_trade_value or 0)
 
 
-@settings(max_examples=250)
+@settings(max_examples=100, derandomize=True)
 @given(SEEDS)
 def test_what_stays_outside_its_band_has_a_reason_and_nothing_else_has(seed: int) -> None:
     world, request = example(seed)
@@ -209,7 +210,7 @@ def assert_is_true(asset: Asset, reason: Unreached, world: Situation, request: P
         assert holds or is_idle
 
 
-@settings(max_examples=250)
+@settings(max_examples=100, derandomize=True)
 @given(SEEDS)
 def test_turnover_is_at_most_selling_everything_and_within_its_limits(seed: int) -> None:
     world, request = example(seed)
@@ -225,7 +226,7 @@ def test_turnover_is_at_most_selling_everything_and_within_its_limits(seed: int)
         assert kept.get(asset, ZERO) >= floor
 
 
-@settings(max_examples=250)
+@settings(max_examples=100, derandomize=True)
 @given(SEEDS)
 def test_nothing_is_taken_past_its_target(seed: int) -> None:
     """What was over stays at its target or above it, what was short stays below; the money of an
@@ -242,7 +243,7 @@ def test_nothing_is_taken_past_its_target(seed: int) -> None:
             assert low <= after.get(line.asset, ZERO) <= high
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, derandomize=True)
 @given(SEEDS)
 def test_the_order_of_the_inputs_changes_nothing(seed: int) -> None:
     world, request = example(seed)
@@ -264,7 +265,7 @@ def test_the_order_of_the_inputs_changes_nothing(seed: int) -> None:
     assert make_plan(again, mixed) == make_plan(request, world)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, derandomize=True)
 @given(SEEDS)
 def test_where_nothing_stands_in_the_way_every_asset_comes_into_its_band(seed: int) -> None:
     """One account, every market, small steps: one point of tolerance is always met."""
