@@ -93,12 +93,16 @@ class Ledger:
 
     async def rebuild(self, account_id: AccountId) -> bool:
         """Sum everything up again; whether the sums were wrong."""
-        openings = await self._openings({account_id})
+        opened = (await self._openings({account_id})).get(account_id, {})
         found: dict[Place, Sum] = {}
         last = 0
-        while entries := await self.after(last, ENTRIES_AT_ONCE, account_ids=[account_id]):
-            _count((stored.entry for stored in entries), openings, found)
-            last = entries[-1].id
+        while rows := await self._moved_after(account_id, last):
+            for row in rows:
+                place = (account_id, row.book, row.subject)
+                is_after = _is_after_opening(row.occurred_at, row.subject, opened)
+                before = found.get(place, Sum())
+                found[place] = before.plus(row.quantity, is_after_opening=is_after)
+            last = rows[-1].id
         stored = {(account_id, *place): one for place, one in (await self.sums(account_id)).items()}
         if found == stored:
             return False
@@ -161,6 +165,15 @@ class Ledger:
 
     async def _read(self, wanted: Select[Any]) -> tuple[RecordedEntry, ...]:
         return await self.with_postings(await self._statements.rows(wanted))
+
+    async def _moved_after(self, account_id: AccountId, row_id: int) -> Sequence[Row[Any]]:
+        """The postings of the next entries, in the order of recording."""
+        mine = (_E.account_id == account_id) & (_E.id > row_id)
+        entries = select(_E.id, _E.occurred_at).where(mine).order_by(_E.id).limit(ENTRIES_AT_ONCE)
+        page = entries.subquery()
+        wanted = select(page.c.id, page.c.occurred_at, *_POSTING)
+        wanted = wanted.join(ledger_postings, _P.entry_id == page.c.id).order_by(page.c.id)
+        return await self._statements.rows(wanted)
 
     async def _known(self, told: Sequence[Entry]) -> dict[Key, tuple[Posting, ...]]:
         accounts = {entry.account_id for entry in told}
@@ -283,16 +296,20 @@ def _count(
     openings: Mapping[AccountId, Mapping[Subject, datetime]],
     sums: dict[Place, Sum],
 ) -> None:
-    """Add entries to sums. What has no book of its own belongs to those opened first."""
+    """Add entries to sums."""
     for entry in entries:
         opened = openings.get(entry.account_id, {})
-        first = min(opened.values(), default=None)
         for posting in entry.postings:
             place = (entry.account_id, posting.book, posting.subject)
-            opened_at = opened.get(posting.subject, first)
-            is_after = opened_at is not None and entry.occurred_at > opened_at
+            is_after = _is_after_opening(entry.occurred_at, posting.subject, opened)
             before = sums.get(place, Sum())
             sums[place] = before.plus(posting.quantity, is_after_opening=is_after)
+
+
+def _is_after_opening(at: datetime, subject: Subject, opened: Mapping[Subject, datetime]) -> bool:
+    """What has no book of its own belongs to those opened first."""
+    opened_at = opened.get(subject) or min(opened.values(), default=None)
+    return opened_at is not None and at > opened_at
 
 
 def _contradicted(entry: Entry) -> None:
