@@ -24,7 +24,7 @@ from alphapulse.domain.balance import BalanceReport
 from alphapulse.domain.funds import Hold, left_of
 from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeId, Symbol, UserId
 from alphapulse.domain.intent import Intent
-from alphapulse.domain.ledger import Entry, Posting, Subject, Sum
+from alphapulse.domain.ledger import Entry, Posting, RecordedEntry, Subject, Sum
 from alphapulse.domain.money import ZERO, total
 from alphapulse.domain.order import Fill, Order, OrderStatus
 from alphapulse.domain.position import Position
@@ -219,7 +219,7 @@ def _number(order: Order) -> tuple[object, ...] | None:
 
 
 class MemoryLedger(Ledger):
-    """Rows: entries (account, key) -> (row id, Entry); sums (account, book, subject) -> Sum."""
+    """Rows: entries (account, key) -> RecordedEntry; sums (account, book, subject) -> Sum."""
 
     def __init__(self, transaction: Transaction) -> None:
         super().__init__(cast(Any, None))
@@ -235,23 +235,34 @@ class MemoryLedger(Ledger):
             if owner == account_id and subject in opened:
                 after = [
                     posting.quantity
-                    for _, entry in self._transaction.rows("entries").values()
-                    for posting in entry.postings
-                    if entry.account_id == account_id
-                    and entry.occurred_at > opened[subject]
+                    for row in self._transaction.rows("entries").values()
+                    for posting in row.entry.postings
+                    if row.entry.account_id == account_id
+                    and row.entry.occurred_at > opened[subject]
                     and (posting.book, posting.subject) == (book, subject)
                 ]
                 mine[owner, book, subject] = Sum(one.quantity, total(after))
 
+    async def after(
+        self, row_id: int, limit: int, *, account_ids: Collection[AccountId] | None = None
+    ) -> tuple[RecordedEntry, ...]:
+        every = sorted(self._transaction.rows("entries").values(), key=lambda one: one.id)
+        return tuple(
+            one
+            for one in every
+            if one.id > row_id and (account_ids is None or one.entry.account_id in account_ids)
+        )[:limit]
+
     async def _known(self, told: Sequence[Entry]) -> dict[Any, tuple[Posting, ...]]:
         rows = self._transaction.rows("entries")
         keys = [(entry.account_id, entry.key) for entry in told]
-        return {key: rows[key][1].postings for key in keys if key in rows}
+        return {key: rows[key].entry.postings for key in keys if key in rows}
 
     async def _insert(self, entries: Sequence[Entry], now: datetime) -> None:
         mine = self._transaction.own("entries")
         for entry in entries:
-            mine[entry.account_id, entry.key] = (self._transaction.next_id(), entry)
+            row_id = self._transaction.next_id()
+            mine[entry.account_id, entry.key] = RecordedEntry(row_id, entry, now)
 
     async def _openings(
         self, account_ids: Collection[AccountId]

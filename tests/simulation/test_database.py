@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.builders import make_intent
+from tests.integration.database import test_ledger as ledger_cards
 from tests.integration.database import test_repositories as repository_cards
 from tests.integration.database import test_trading as trading_cards
 from tests.simulation.database import MemoryDatabase
@@ -14,7 +15,7 @@ from tests.simulation.disk import Disk
 
 
 def _cards() -> dict[str, Callable[..., Any]]:
-    """Every card of trading, and those of orders, fills, balances and positions."""
+    """Every card of trading, and those of orders, fills, the ledger, balances and positions."""
     every = dict(getmembers(trading_cards, iscoroutinefunction))
     for name in (
         "test_a_full_report_removes_what_is_absent_from_its_own_wallets",
@@ -29,6 +30,12 @@ def _cards() -> dict[str, Callable[..., Any]]:
         "test_a_cursor_comes_back_with_or_without_a_symbol",
     ):
         every[name] = getattr(repository_cards, name)
+    for name in (
+        "test_an_entry_is_new_only_once",
+        "test_of_an_entry_that_is_told_differently_the_first_version_stays",
+        "test_a_fill_and_the_fee_that_is_told_later_are_recorded_with_it",
+    ):
+        every[name] = getattr(ledger_cards, name)
     return {name: card for name, card in every.items() if name.startswith("test_")}
 
 
