@@ -61,6 +61,17 @@ async def test_an_entry_is_new_only_once(account_database: Database) -> None:
         assert (await tx.ledger.sums(ACCOUNT))[Book.VENUE, USDT].quantity == Decimal("500.00000002")
 
 
+async def test_a_reference_that_is_told_later_is_filled_in_and_stays(
+    account_database: Database,
+) -> None:
+    told = [entry_of_flow(make_flow(1, reference=name)) for name in (None, "tx-1", None, "tx-2")]
+    async with account_database.begin() as tx:
+        for entry in told:
+            await tx.ledger.record([entry], NOW)
+        (stored,) = await tx.ledger.after(0, 10)
+    assert stored.entry.reference == "tx-1"
+
+
 async def test_of_an_entry_that_is_told_differently_the_first_version_stays(
     account_database: Database,
 ) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from alphapulse.database.connection import Database
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.cash_flow import CashFlow, FlowKind
 from alphapulse.domain.events import LedgerChanged
@@ -15,8 +16,12 @@ from alphapulse.domain.ledger import Book, RecordedEntry, Sum
 from alphapulse.domain.sync import SyncKind, SyncState
 from alphapulse.domain.trading import AssetBook, CycleOutcome, CycleReport, ResidualCause
 from alphapulse.errors import ExchangeUnavailable
+from alphapulse.pipeline.sync.flows import FlowSync
+from alphapulse.pipeline.sync.settings import SyncSettings
+from alphapulse.runtime.bus import EventBus
 from tests.builders import ACCOUNT, make_account, make_balance
 from tests.eventually import eventually
+from tests.fixtures.clock import HandClock
 from tests.fixtures.scripted_exchange import BINANCE, ScriptedProvider, Venue
 from tests.fixtures.sync import Sync, running_sync
 
@@ -100,6 +105,29 @@ async def test_a_history_is_read_page_by_page_and_goes_on_after_a_restart(
 
         await eventually(is_read)
         assert venue.calls["fetch_cash_flows"] <= asked + 3, "it began anew"
+
+
+async def test_a_list_that_the_venue_limits_is_left_alone_for_so_long(
+    database: Database, clock: HandClock
+) -> None:
+    async with database.begin() as tx:
+        await tx.accounts.add(make_account())
+    venue = make_venue(*map(make_flow, range(1, 6)))  # three pages
+    venue.flows_wait_s = 6.0
+    exchange = ScriptedProvider(venue).open(BINANCE, ACCOUNT, None)
+    flows = FlowSync(
+        ACCOUNT, exchange, database, EventBus(), clock, SyncSettings(), on_hint=lambda: None
+    )
+    await flows.load()
+    for pages in range(1, 4):
+        assert flows.wait_s() == 0
+        await flows.read()
+        flows.hint_all()
+        await flows.read()
+        await flows.catch_up()
+        assert venue.calls["fetch_cash_flows"] == pages
+        assert flows.wait_s() >= 6.0
+        clock.advance(6.0)
 
 
 async def test_a_deposit_is_no_drift(sync: Sync, venue: Venue) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from loguru import logger
-from sqlalchemy import Row, Select, delete, func, literal, select, tuple_
+from sqlalchemy import Row, Select, delete, func, literal, select, tuple_, update
 
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.ledger import (
@@ -36,6 +36,14 @@ _ENTRY = tuple(ledger_entries.c)
 _POSTING = (_P.book, _P.subject, _P.quantity)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What of a stored entry may be told otherwise."""
+
+    reference: str | None
+    postings: tuple[Posting, ...]
+
+
 class Ledger:
     """Entries, each once however often it is told, and what they sum up to."""
 
@@ -45,7 +53,8 @@ class Ledger:
     async def record(self, told: Sequence[Entry], now: datetime) -> tuple[Entry, ...]:
         """Store what is not there yet and add it to the sums; the new ones.
 
-        A key that is told with other postings than before is not believed: the first entry stays,
+        A reference that was missing is filled in: a chain names a payment later than the venue. A
+        key that is told with other postings than before is not believed: the first entry stays,
         and the contradiction is logged and counted.
         """
         if not told:
@@ -54,11 +63,13 @@ class Ledger:
         new: dict[Key, Entry] = {}
         for entry in told:
             key = (entry.account_id, entry.key)
-            before = new[key].postings if key in new else known.get(key)
+            before = new.get(key) or known.get(key)
             if before is None:
                 new[key] = entry
-            elif before != entry.postings:
+            elif before.postings != entry.postings:
                 _contradicted(entry)
+            elif before.reference is None and entry.reference is not None:
+                await self._name(key, entry.reference)
         entries = tuple(new.values())
         if entries:
             await self._insert(entries, now)
@@ -175,21 +186,28 @@ class Ledger:
         wanted = wanted.join(ledger_postings, _P.entry_id == page.c.id).order_by(page.c.id)
         return await self._statements.rows(wanted)
 
-    async def _known(self, told: Sequence[Entry]) -> dict[Key, tuple[Posting, ...]]:
+    async def _name(self, key: Key, reference: str) -> None:
+        mine = (_E.account_id == key[0]) & (_E.key == key[1])
+        named = update(ledger_entries).where(mine).values(reference=reference)
+        await self._statements.run(named)
+
+    async def _known(self, told: Sequence[Entry]) -> dict[Key, _Known]:
         accounts = {entry.account_id for entry in told}
-        found: dict[Key, list[Posting]] = {}
+        found: dict[Key, tuple[str | None, list[Posting]]] = {}
         for keys in _portions({entry.key for entry in told}):
             wanted = (
-                select(_E.account_id, _E.key, *_POSTING)
+                select(_E.account_id, _E.key, _E.reference, *_POSTING)
                 .join(ledger_postings, _P.entry_id == _E.id, isouter=True)
                 .where(_E.account_id.in_(accounts), _E.key.in_(keys))
                 .order_by(_E.id, _P.number)
             )
             for row in await self._statements.rows(wanted):
-                postings = found.setdefault((row.account_id, row.key), [])
+                _, postings = found.setdefault((row.account_id, row.key), (row.reference, []))
                 if row.book is not None:
                     postings.append(_posting(row))
-        return {key: tuple(postings) for key, postings in found.items()}
+        return {
+            key: _Known(reference, tuple(postings)) for key, (reference, postings) in found.items()
+        }
 
     async def _insert(self, entries: Sequence[Entry], now: datetime) -> None:
         await self._statements.insert(

@@ -44,6 +44,8 @@ class _Place:
     read_from: datetime | None = None
     read_until: datetime | None = None
     is_hinted: bool = False
+    next_at_s: float = -math.inf
+    """Not asked again before, monotonic: the venue limits this list by itself."""
 
 
 class FlowSync:
@@ -98,7 +100,7 @@ class FlowSync:
 
     @property
     def has_hints(self) -> bool:
-        return any(place.is_hinted for place in self._places.values())
+        return any(place.is_hinted for place in self._free)
 
     @property
     def is_due(self) -> bool:
@@ -140,9 +142,9 @@ class FlowSync:
     async def catch_up(self) -> None:
         """Read what is new in each list whose history is read; raises the same."""
         async with self._one_at_a_time:
-            for place in self._places.values():
+            for place in self._free:
                 for _ in range(CATCH_UP_PAGES if place.is_complete else 0):
-                    if await self._read_page(place):
+                    if await self._read_page(place) or place not in self._free:
                         break
 
     def wait_s(self) -> float:
@@ -152,11 +154,22 @@ class FlowSync:
         if self._next() is not None:
             return BUDGET_WAIT_S if self._is_budget_short else 0.0
         now_s = self._clock.monotonic_s()
-        oldest_s = min((place.read_at_s for place in self._places.values()), default=now_s)
-        return max(0.0, oldest_s + self._settings.flows_interval_s - now_s)
+        next_s = min(map(self._next_at_s, self._places.values()), default=now_s)
+        return max(0.0, next_s - now_s)
+
+    @property
+    def _free(self) -> list[_Place]:
+        now_s = self._clock.monotonic_s()
+        return [place for place in self._places.values() if place.next_at_s <= now_s]
+
+    def _next_at_s(self, place: _Place) -> float:
+        """When its next page is due; one that has more to tell waits only for the venue."""
+        is_eager = place.is_hinted or not place.is_complete
+        due_s = -math.inf if is_eager else place.read_at_s + self._settings.flows_interval_s
+        return max(due_s, place.next_at_s)
 
     def _next(self) -> _Place | None:
-        places = self._places.values()
+        places = self._free
         if hinted := next((p for p in places if p.is_hinted), None):
             return hinted
         if unread := next((p for p in places if not p.is_complete), None):
@@ -188,6 +201,7 @@ class FlowSync:
         if page.is_last:
             place.read_at_s = self._clock.monotonic_s()
             place.is_hinted = False
+        place.next_at_s = self._clock.monotonic_s() + page.wait_s
         if (new and was_complete) or is_complete is not was_complete:
             self._bus.publish(LedgerChanged(self._account_id))
         return page.is_last
