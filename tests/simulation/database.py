@@ -17,14 +17,14 @@ from alphapulse.database.repositories import orders as order_rows
 from alphapulse.database.repositories.balances import StoredBalance
 from alphapulse.database.repositories.fills import FillCursors, Fills, StoredCursor
 from alphapulse.database.repositories.idempotency import StoredRequest
-from alphapulse.database.repositories.ledger import Ledger, Sums
+from alphapulse.database.repositories.ledger import Key, KnownEntry, Ledger, Sums
 from alphapulse.database.repositories.orders import OrderChange, OrderEvent, Orders
 from alphapulse.database.repositories.trading import Leases, Switches
 from alphapulse.domain.balance import BalanceReport
 from alphapulse.domain.funds import Hold, left_of
 from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeId, Symbol, UserId
 from alphapulse.domain.intent import Intent
-from alphapulse.domain.ledger import Entry, Posting, RecordedEntry, Subject, Sum
+from alphapulse.domain.ledger import Entry, RecordedEntry, Subject, Sum
 from alphapulse.domain.money import ZERO, total
 from alphapulse.domain.order import Fill, Order, OrderStatus
 from alphapulse.domain.position import Position
@@ -253,10 +253,15 @@ class MemoryLedger(Ledger):
             if one.id > row_id and (account_ids is None or one.entry.account_id in account_ids)
         )[:limit]
 
-    async def _known(self, told: Sequence[Entry]) -> dict[Any, tuple[Posting, ...]]:
+    async def _known(self, told: Sequence[Entry]) -> dict[Key, KnownEntry]:
         rows = self._transaction.rows("entries")
         keys = [(entry.account_id, entry.key) for entry in told]
-        return {key: rows[key].entry.postings for key in keys if key in rows}
+        found = {key: rows[key].entry for key in keys if key in rows}
+        return {key: KnownEntry(one.reference, one.postings) for key, one in found.items()}
+
+    async def _name(self, key: Key, reference: str) -> None:
+        mine = self._transaction.own("entries")
+        mine[key] = replace(mine[key], entry=replace(mine[key].entry, reference=reference))
 
     async def _insert(self, entries: Sequence[Entry], now: datetime) -> None:
         mine = self._transaction.own("entries")

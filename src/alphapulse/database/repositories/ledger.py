@@ -37,7 +37,7 @@ _POSTING = (_P.book, _P.subject, _P.quantity)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class KnownEntry:
     """What of a stored entry may be told otherwise."""
 
     reference: str | None
@@ -191,7 +191,7 @@ class Ledger:
         named = update(ledger_entries).where(mine).values(reference=reference)
         await self._statements.run(named)
 
-    async def _known(self, told: Sequence[Entry]) -> dict[Key, _Known]:
+    async def _known(self, told: Sequence[Entry]) -> dict[Key, KnownEntry]:
         accounts = {entry.account_id for entry in told}
         found: dict[Key, tuple[str | None, list[Posting]]] = {}
         for keys in _portions({entry.key for entry in told}):
@@ -206,7 +206,8 @@ class Ledger:
                 if row.book is not None:
                     postings.append(_posting(row))
         return {
-            key: _Known(reference, tuple(postings)) for key, (reference, postings) in found.items()
+            key: KnownEntry(reference, tuple(postings))
+            for key, (reference, postings) in found.items()
         }
 
     async def _insert(self, entries: Sequence[Entry], now: datetime) -> None:
