@@ -143,16 +143,14 @@ class LedgerService:
 
 async def _proof(unit: UnitOfWork, account: Account) -> Proof:
     sums = await unit.ledger.sums(account.id)
-    fills = await unit.fill_cursors.list(account.id)
-    flows = await unit.flow_cursors.list(account.id)
+    fills = [one.complete for one in await unit.fill_cursors.list(account.id)]
+    flows = [one.complete for one in await unit.flow_cursors.list(account.id)]
     reports = await unit.reconciliations.list(account.id, 1)
     books = await unit.reconciliations.books(account.id)
-    [*(one.complete for one in fills), *(one.complete for one in flows)]
     return Proof(
         account=account,
         lines=tuple(_line(book, sums) for book in sorted(books, key=lambda one: one.subject)),
-        is_read=bool(fills)
-        and all([*(one.complete for one in fills), *(one.complete for one in flows)]),
+        is_read=bool(fills) and all(fills) and all(flows),
         report=reports[0] if reports else None,
     )
 
