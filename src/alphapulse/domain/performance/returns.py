@@ -11,11 +11,10 @@ Where one is below zero, several rates may fit, and none is told.
 
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
-from math import exp, log, pow
+from decimal import Context, Decimal
 from typing import NamedTuple
 
-from alphapulse.domain.money import EXACT, ZERO
+from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.performance.figures import YEAR, Formula, Reason, Unmeasurable
 from alphapulse.domain.performance.history import History, ratio
 
@@ -34,13 +33,19 @@ MWR_ANNUALIZED = Formula("xirr", "(1 + mwr) ^ (365 d / time), less 1")
 
 _ONE = Decimal(1)
 
-# From nothing, even over ten years, to more than anything. Their logarithms are 719 apart; 64
-# halvings leave less of that than a float can tell.
-_GROWTH_MIN, _GROWTH_MAX = 1e-300, 1e12
-_HALVINGS_MAX = 64
+# Growth is sought by its logarithm, from nothing, even over ten years, to more than anything.
+_LOWEST, _HIGHEST = Decimal(-700), Decimal(28)
+_STEP = Decimal("0.125")
 
-# A balance that everything was taken out of is zero but for the rounding of a float.
-_SLACK = 1e-9
+# Ridders' method halves the bracket at least, and doubles the right digits near the root.
+_ROUNDS_MAX = 100
+_NO_STEP = Decimal("1e-24")
+
+# Enough for 8 places of the largest growth, in half the time that 60 digits take.
+_SEARCH = Context(prec=40)
+
+# A balance that everything was taken out of is zero but for what was rounded.
+_SLACK = Decimal("1e-15")
 
 
 def time_weighted(history: History) -> Decimal:
@@ -59,10 +64,10 @@ def money_weighted(history: History) -> Decimal:
         Unmeasurable: a flow has no known value, or not exactly one rate is sure to fit.
     """
     account = _even_account(history)
-    growth = _root(account)
-    if min(account.balances(growth)) < -_SLACK:
+    root = _root(account)
+    if not account.stays_positive(root):
         raise Unmeasurable(Reason.NO_SINGLE_RATE, "several rates may fit these flows")
-    return EXACT.subtract(Decimal(growth), _ONE)
+    return EXACT.subtract(_SEARCH.exp(root), _ONE)
 
 
 def annualized(period_return: Decimal, span: timedelta, shortest: timedelta) -> Decimal:
@@ -78,24 +83,29 @@ def annualized(period_return: Decimal, span: timedelta, shortest: timedelta) -> 
 
 
 class _EvenAccount(NamedTuple):
-    """What came in and went out, in the order of time, as shares of the largest sum."""
+    """An account that grows evenly: by ``exp(rate)`` over the whole time."""
 
-    moves: list[tuple[float, float]]
-    """The share of the time that is left, and the amount."""
-    end: float
+    moves: list[tuple[Decimal, Decimal]]
+    """The share of the time that is left, and what came in then or went out, in order."""
+    end: Decimal
 
-    def excess(self, growth: float) -> float:
+    def excess(self, rate: Decimal) -> Decimal:
         """What would be there at the end beyond what is."""
-        return sum(amount * pow(growth, left) for left, amount in self.moves) - self.end
-
-    def balances(self, growth: float) -> list[float]:
-        balance, time_left = 0.0, 1.0
-        balances = []
+        excess = _SEARCH.minus(self.end)
         for left, amount in self.moves:
-            balance = balance * pow(growth, time_left - left) + amount
-            time_left = left
-            balances.append(balance)
-        return balances
+            excess = _SEARCH.fma(amount, _SEARCH.exp(_SEARCH.multiply(rate, left)), excess)
+        return excess
+
+    def stays_positive(self, rate: Decimal) -> bool:
+        """Whether no balance is below zero."""
+        slack = _SEARCH.multiply(_SLACK, max(abs(amount) for _, amount in self.moves))
+        balance, before = ZERO, _ONE
+        for left, amount in self.moves:
+            growth = _SEARCH.exp(_SEARCH.multiply(rate, _SEARCH.subtract(before, left)))
+            balance, before = _SEARCH.fma(balance, growth, amount), left
+            if balance < -slack:
+                return False
+        return True
 
 
 def _even_account(history: History) -> _EvenAccount:
@@ -105,31 +115,56 @@ def _even_account(history: History) -> _EvenAccount:
     for flow in history.flows:
         at = flow.after if flow.known() > 0 else flow.at
         moves[at] = EXACT.add(moves.get(at, ZERO), flow.known())
-    scale = max(abs(amount) for amount in (*moves.values(), last.end))
-    return _EvenAccount(
-        [
-            ((last.ended_at - at) / span, float(EXACT.divide(moves[at], scale)))
-            for at in sorted(moves)
-        ],
-        float(EXACT.divide(last.end, scale)),
-    )
+    lefts = {at: _SEARCH.plus(ratio(last.ended_at - at, span)) for at in moves}
+    return _EvenAccount([(lefts[at], moves[at]) for at in sorted(moves)], last.end)
 
 
-def _root(account: _EvenAccount) -> float:
-    is_below_max = account.excess(_GROWTH_MAX) > 0
-    if is_below_max and account.excess(_GROWTH_MIN) < 0:
-        return _halved(account.excess)
-    if is_below_max and account.excess(0.0) <= 0:
-        return 0.0
-    raise Unmeasurable(Reason.NO_SINGLE_RATE, "no rate fits these flows, or more than one")
+def _root(account: _EvenAccount) -> Decimal:
+    """A rate with no excess; where nothing at all is left, the lowest.
+
+    Raises:
+        Unmeasurable: there is none, or an even number of them.
+    """
+    low = high = ZERO
+    step = _STEP
+    if account.excess(ZERO) < 0:
+        while account.excess(high) < 0:
+            low, high, step = high, high + step, step * 2
+            if low > _HIGHEST:
+                raise Unmeasurable(Reason.NO_SINGLE_RATE, "no rate that means anything fits")
+        return _between(account.excess, low, high)
+    while account.excess(low) >= 0:
+        low, high, step = low - step, low, step * 2
+        if high < _LOWEST:
+            return _nothing_left(account)
+    return _between(account.excess, low, high)
 
 
-def _halved(excess: Callable[[float], float]) -> float:
-    low, high = log(_GROWTH_MIN), log(_GROWTH_MAX)
-    for _ in range(_HALVINGS_MAX):
-        middle = (low + high) / 2
-        if excess(exp(middle)) < 0:
-            low = middle
-        else:
-            high = middle
-    return exp((low + high) / 2)
+def _nothing_left(account: _EvenAccount) -> Decimal:
+    if total([amount for left, amount in account.moves if left == 0]) > account.end:
+        raise Unmeasurable(Reason.NO_SINGLE_RATE, "no rate fits these flows, or more than one")
+    return _LOWEST
+
+
+def _between(excess: Callable[[Decimal], Decimal], low: Decimal, high: Decimal) -> Decimal:
+    """Where ``excess`` crosses zero, below it at ``low`` and not at ``high``: Ridders' method."""
+    below, above = excess(low), excess(high)
+    found = high
+    for _ in range(_ROUNDS_MAX):
+        middle = _SEARCH.divide(_SEARCH.add(low, high), Decimal(2))
+        here = excess(middle)
+        bend = _SEARCH.sqrt(_SEARCH.fma(here, here, _SEARCH.multiply(_SEARCH.minus(below), above)))
+        last, found = found, middle
+        if bend:
+            reach = _SEARCH.multiply(_SEARCH.subtract(middle, low), here)
+            found = _SEARCH.subtract(middle, _SEARCH.divide(reach, bend))
+        if abs(_SEARCH.subtract(found, last)) <= _NO_STEP:
+            break
+        for rate in sorted((middle, found)):
+            there = excess(rate)
+            if there < 0:
+                low, below = rate, there
+            else:
+                high, above = rate, there
+                break
+    return found
