@@ -151,6 +151,15 @@ class TestMoneyWeighted:
         )
         assert (told.mwr.value, told.mwr.reason) == (None, "no_single_rate")
 
+    def test_more_than_all_lost_has_no_rate(self) -> None:
+        told = performance_of([point(0, "100"), point(400, "-5")])
+        assert (told.mwr.value, told.mwr.reason) == (None, "no_single_rate")
+
+    @pytest.mark.parametrize(("end", "by_hand"), [("0.03", "-0.9997"), ("123456789", "1234566.89")])
+    def test_nearly_all_lost_and_a_fortune_are_found(self, end: str, by_hand: str) -> None:
+        told = performance_of([point(0, "100"), point(400, end)])
+        assert told.mwr.value == Decimal(by_hand)
+
     def test_all_lost_is_all(self) -> None:
         told = performance_of([point(0, "100"), point(400, "0")])
         assert told.mwr.value == told.mwr_annualized.value == Decimal(-1)
