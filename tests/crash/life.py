@@ -255,7 +255,7 @@ class User:
             await self._trading.amend(
                 CALLER,
                 order_id,
-                quantity=None,
+                quantity=Decimal("1.5"),
                 limit_price=Decimal(64001),
                 key=_key(f"{wish.key} amended"),
                 compose=_composed,

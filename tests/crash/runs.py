@@ -48,6 +48,7 @@ AIMS = {
     "OrderAmender._reserve": Aim(Then.AMEND),
     "OrderCanceler._marked": Aim(Then.CANCEL),
     "OrderCanceler._unmark": Aim(Then.CANCEL, (("cancel_order", Fault.REFUSED),)),
+    "OrderCanceler._not_amended": Aim(Then.AMEND, (("amend_order", Fault.REFUSED),)),
     "OrderCanceler.amend": Aim(Then.AMEND),
     "OrderPlacer._withdrawn": Aim(Then.RELEASE),
     "OrderResolver._doubt_orphans": Aim(unacknowledged="OrderSender._claim"),

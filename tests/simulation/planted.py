@@ -64,11 +64,9 @@ def _swap(stack: ExitStack, where: object, name: str, other: object) -> None:
 
 @bug
 def send_before_the_claim_is_durable(stack: ExitStack) -> None:
-    async def send(self: Any, name: ClientOrderId) -> Order:
-        async with self._context.database.read() as tx:
-            intent = await tx.intents.load(name)
+    async def send(self: Any, intent: intents.Intent) -> Order:
         answer = await self._answer(intent)
-        order, claimed = await self._claim(name)
+        order, claimed = await self._claim(intent.client_order_id)
         sent: Order = order if claimed is None else await self._record(order, answer)
         return sent
 
