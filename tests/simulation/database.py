@@ -99,6 +99,13 @@ class MemoryOrders(Orders):
     async def open(self, account_id: AccountId) -> tuple[Order, ...]:
         return self._mine(o for o in self._all() if o.account_id == account_id and o.status.is_open)
 
+    async def external_in_doubt(self, account_id: AccountId) -> tuple[Order, ...]:
+        return self._mine(
+            o
+            for o in self._all()
+            if o.account_id == account_id and not o.is_ours and o.status.is_uncertain
+        )
+
     async def unsettled(self, account_id: AccountId) -> tuple[Order, ...]:
         return self._mine(
             o

@@ -120,8 +120,9 @@ def told(known: Order, by_venue: Order, at: datetime) -> Order:
     if (wrong := contradiction(known, by_venue)) is not None:
         return known if known.status is _S.QUARANTINED else quarantined(known, wrong, at)
     if by_venue.quantity is not None and by_venue.quantity == known.amending_to:
-        # However old: nobody but our amendment made it so.
-        known = replace(known, quantity=known.amending_to, amending_to=None)
+        # However old: nobody but our amendment made it so, and what is older was before it.
+        updated_at = max(known.updated_at, by_venue.updated_at)
+        known = replace(known, quantity=known.amending_to, amending_to=None, updated_at=updated_at)
     if not is_newer(by_venue, known):
         return _completed(known, by_venue)
     status = _status_after(known, by_venue)

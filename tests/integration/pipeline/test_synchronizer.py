@@ -21,7 +21,7 @@ from alphapulse.domain.events import (
 )
 from alphapulse.domain.identifiers import AccountId, ExchangeId, ExchangeOrderId, Symbol
 from alphapulse.domain.market import Ticker
-from alphapulse.domain.order import OrderStatus
+from alphapulse.domain.order import OrderOrigin, OrderStatus
 from alphapulse.domain.sync import StreamState, SyncKind, SyncState
 from alphapulse.errors import (
     AuthenticationFailed,
@@ -236,6 +236,21 @@ async def test_an_order_that_is_no_longer_listed_gets_the_state_the_venue_tells(
 
         venue.open_orders = (make_order(2, updated_at=earlier),)
         await eventually(lambda: _last_status(sync, "2") is OrderStatus.OPEN)
+
+
+async def test_an_order_of_others_that_the_venue_denied_is_looked_for_until_it_says_more(
+    sqlite_settings: DatabaseSettings, venue: Venue
+) -> None:
+    earlier = datetime.now(UTC) - timedelta(minutes=1)
+    order = make_order(1, origin=OrderOrigin.EXTERNAL, client_order_id=None, updated_at=earlier)
+    venue.open_orders = (order,)
+    async with running_sync(sqlite_settings, ScriptedProvider(venue), make_account()) as sync:
+        await eventually(lambda: _last_status(sync, "1") is OrderStatus.OPEN)
+        venue.open_orders = ()
+        await eventually(lambda: _last_status(sync, "1") is OrderStatus.UNKNOWN)
+
+        venue.orders = {"1": replace(order, status=OrderStatus.CANCELED)}
+        await eventually(lambda: _last_status(sync, "1") is OrderStatus.CANCELED)
 
 
 def _last_status(sync: Sync, order_id: str) -> OrderStatus | None:

@@ -165,6 +165,12 @@ def test_the_venues_description_settles_an_amendment_however_late_it_is_told() -
     assert (behind.status, behind.amending_to) == (S.PARTIALLY_FILLED, None)
 
 
+def test_a_description_from_before_an_amendment_does_not_undo_it_when_it_is_told_after() -> None:
+    amended = order_states.told(AMENDING, at_venue(quantity=Decimal(5), updated_at=LATER), LATER)
+    late = order_states.told(amended, at_venue(updated_at=AMENDING.updated_at), LATER)
+    assert (late.quantity, late.updated_at) == (Decimal(5), LATER)
+
+
 def test_a_description_from_before_an_amendment_settles_nothing() -> None:
     before = order_states.told(AMENDING, at_venue(S.PARTIALLY_FILLED, "1", updated_at=LATER), LATER)
     assert (before.quantity, before.amending_to) == (Decimal(2), Decimal(5))

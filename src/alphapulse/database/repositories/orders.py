@@ -154,6 +154,10 @@ class Orders:
         """The account's open orders, oldest first."""
         return await self._in(account_id, orders.c.status.in_(OPEN))
 
+    async def external_in_doubt(self, account_id: AccountId) -> tuple[Order, ...]:
+        """Others' orders in the account whose fate is unknown, oldest first."""
+        return await self._in(account_id, ~_OURS & orders.c.status.in_(UNCERTAIN))
+
     async def unsettled(self, account_id: AccountId) -> tuple[Order, ...]:
         """Ours that have not ended for certain: on their way, open, unknown or quarantined."""
         return await self._in(account_id, _OURS & orders.c.status.in_(UNSETTLED))

@@ -71,9 +71,13 @@ class OrderSync:
         return frozenset(change.after.symbol for change in changed)
 
     async def _vanished(self, listed: set[OrderKey]) -> list[Order]:
-        """Ours that are open and not listed, longest known first; the young are left alone."""
+        """Those that are open here and not listed, longest known first; the young are left alone.
+
+        Then those of others that the venue denied: nobody else looks for them.
+        """
         async with self._database.read() as tx:
             known = await tx.orders.open(self._account_id)
+            denied = await tx.orders.external_in_doubt(self._account_id)
         now = self._clock.now()
         vanished = [
             order
@@ -82,7 +86,7 @@ class OrderSync:
             and (now - order.updated_at).total_seconds() >= self._settings.order_grace_s
         ]
         vanished.sort(key=lambda order: order.updated_at)
-        return vanished[: self._settings.order_lookups_per_read]
+        return [*vanished, *denied][: self._settings.order_lookups_per_read]
 
     async def _look_up(self, order: Order) -> frozenset[Symbol]:
         key = _key(order)
