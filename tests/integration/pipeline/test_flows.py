@@ -124,7 +124,7 @@ async def test_a_list_that_the_venue_limits_is_left_alone_for_so_long(
         await flows.read()
         flows.hint_all()
         await flows.read()
-        await flows.catch_up()
+        assert not await flows.catch_up()
         assert venue.calls["fetch_cash_flows"] == pages
         assert flows.wait_s() >= 6.0
         clock.advance(6.0)
@@ -178,6 +178,18 @@ async def test_what_happened_before_the_books_were_opened_changes_the_opening_al
     assert (await compare(sync)).outcome is CycleOutcome.CLEAN
     async with sync.database.read() as tx:
         assert (await tx.ledger.sums(ACCOUNT))[Book.VENUE, USDT] == Sum(Decimal(100), Decimal(0))
+
+
+async def test_a_list_that_must_wait_for_the_venue_concludes_nothing(
+    sync: Sync, venue: Venue
+) -> None:
+    venue.flows_wait_s = 3600.0
+    await sync.synchronizer.sync_now(ACCOUNT, {SyncKind.FLOWS})
+    venue.balances = (make_balance("USDT", "900", locked=Decimal(0)),)
+
+    report = await compare(sync, times=4)
+    assert report.outcome is CycleOutcome.CLEAN
+    assert (await book_of(sync, "USDT")).cause is ResidualCause.UNREAD_FLOWS
 
 
 async def test_flows_that_cannot_be_read_conclude_nothing(sync: Sync, venue: Venue) -> None:

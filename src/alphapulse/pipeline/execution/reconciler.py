@@ -6,7 +6,7 @@ read completely concludes nothing (``reliability.md`` 1.5).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -45,6 +45,7 @@ class BalancesMove(Exception):
 class _Found:
     read: Read = Read()
     unresolved: int = 0
+    are_flows_read: bool = True
     off: tuple[AssetBook, ...] = ()
 
 
@@ -54,7 +55,8 @@ class Reconciler:
     Args:
         read_orders: brings every open order, and those that left the list, up to date, and the
             fills of symbols where orders of ours are under way; raises what it could not read.
-        read_flows: brings the cash flows up to date, where the venue tells of them; raises as well.
+        read_flows: brings the cash flows up to date, where the venue tells of them, and says
+            whether it could be asked for all of them now; raises as well.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Reconciler:
         context: ExecutionContext,
         desk: OrderDesk,
         read_orders: Callable[[], Awaitable[Read]],
-        read_flows: Callable[[], Awaitable[object]],
+        read_flows: Callable[[], Awaitable[bool]],
     ) -> None:
         self._context = context
         self._desk = desk
@@ -108,19 +110,19 @@ class Reconciler:
             found.unresolved = await self._desk.settle()
             after = await self._context.exchange.fetch_balances()
             if _totals(before) == _totals(after) and not read.fills_new:
-                found.off = await self._check_books(after, cut_at, is_final=has_read_flows)
+                await self._check_books(found, after, cut_at, is_final=has_read_flows)
                 if has_read_flows or not found.off:
                     return
                 # Most cycles need no flows; what fills do not explain, they may.
-                await self._read_flows()
+                found.are_flows_read = await self._read_flows()
                 has_read_flows = True
             before = after
         raise BalancesMove
 
     async def _check_books(
-        self, report: BalanceReport, cut_at: datetime, *, is_final: bool
-    ) -> tuple[AssetBook, ...]:
-        """Open books for what is new and say what is off; a difference is kept if ``is_final``."""
+        self, found: _Found, report: BalanceReport, cut_at: datetime, *, is_final: bool
+    ) -> None:
+        """Open books for what is new and find what is off; a difference is kept if ``is_final``."""
         context = self._context
         positions: tuple[Position, ...] = ()
         if context.exchange.capabilities.positions:
@@ -133,13 +135,14 @@ class Reconciler:
             sums = await tx.ledger.sums(context.account_id)
             moved = {subject: one.after_opening for subject, one in _in(Book.VENUE, sums)}
             evidence = await self._evidence(tx, books, sums, settled)
+            if not found.are_flows_read:
+                evidence = replace(evidence, are_flows_read=False)
             after = compared(books, moved, shown, evidence)
-            off = tuple(book for book in after if book.off_by)
-            if off and not is_final:
-                return off
+            found.off = tuple(book for book in after if book.off_by)
+            if found.off and not is_final:
+                return
             await tx.reconciliations.replace_books(context.account_id, after)
         self._say(after)
-        return off
 
     async def _opened(
         self,

@@ -139,13 +139,21 @@ class FlowSync:
             if (place := self._next()) is not None:
                 await self._read_page(place)
 
-    async def catch_up(self) -> None:
-        """Read what is new in each list whose history is read; raises the same."""
+    async def catch_up(self) -> bool:
+        """Read what is new in each list whose history is read; raises the same.
+
+        False: the venue has more to tell, or wants to be asked later.
+        """
         async with self._one_at_a_time:
-            for place in self._free:
-                for _ in range(CATCH_UP_PAGES if place.is_complete else 0):
-                    if await self._read_page(place) or place not in self._free:
-                        break
+            return all([await self._catch_up(place) for place in self._places.values()])
+
+    async def _catch_up(self, place: _Place) -> bool:
+        for _ in range(CATCH_UP_PAGES if place.is_complete else 0):
+            if place not in self._free:
+                return False
+            if await self._read_page(place):
+                return True
+        return False
 
     def wait_s(self) -> float:
         """Seconds until there is something to read; 0 when there is now."""
