@@ -8,7 +8,6 @@ import asyncio
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
 
 from alphapulse.database.connection import Database
 from alphapulse.domain.books import held
@@ -20,6 +19,7 @@ from alphapulse.domain.ledger import Book, Sum, entry_of_flow
 from alphapulse.domain.money import EXACT, ZERO
 from alphapulse.errors import ExchangeUnavailable
 from alphapulse.exchanges.port import Exchange
+from alphapulse.pipeline.sync.place import Place, progress_of
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.runtime.bus import EventBus
 
@@ -33,17 +33,9 @@ CATCH_UP_PAGES = 5
 
 
 @dataclass(slots=True)
-class _Place:
+class _Place(Place[FlowCursor]):
     """Where the reading of one list stands."""
 
-    cursor: FlowCursor
-    is_complete: bool
-    """The end was reached once; what comes now is new."""
-    read_at_s: float = -math.inf
-    """When its end was last reached, monotonic."""
-    read_from: datetime | None = None
-    read_until: datetime | None = None
-    is_hinted: bool = False
     next_at_s: float = -math.inf
     """Not asked again before, monotonic: the venue limits this list by itself."""
 
@@ -93,10 +85,7 @@ class FlowSync:
     @property
     def progress(self) -> float | None:
         """Share 0..1 of the lists that is read; ``None`` when all of it is."""
-        places = self._places.values()
-        if all(place.is_complete for place in places):
-            return None
-        return sum(map(self._progress_of, places)) / len(places)
+        return progress_of(self._places.values(), self._clock.now())
 
     @property
     def has_hints(self) -> bool:
@@ -110,7 +99,7 @@ class FlowSync:
     def hint_all(self) -> None:
         """There may be a new flow in any list."""
         for place in self._places.values():
-            place.is_hinted = place.is_complete
+            place.hints += 1
 
     def balances_moved(self, assets: Collection[Asset]) -> None:
         """A fill may explain it, or a flow; `look` tells, a little later."""
@@ -162,7 +151,7 @@ class FlowSync:
         if self._next() is not None:
             return BUDGET_WAIT_S if self._is_budget_short else 0.0
         now_s = self._clock.monotonic_s()
-        next_s = min(map(self._next_at_s, self._places.values()), default=now_s)
+        next_s = min(map(self._next_at_s, self._places.values()), default=now_s + IDLE_S)
         return max(0.0, next_s - now_s)
 
     @property
@@ -192,24 +181,21 @@ class FlowSync:
 
     async def _read_page(self, place: _Place) -> bool:
         """Whether it was the last page."""
+        hints = place.hints
         page = await self._exchange.fetch_cash_flows(place.cursor)
         if not page.is_last and page.next_cursor == place.cursor:
             raise ExchangeUnavailable(
                 "a page of the cash flows leads to itself", exchange=self._exchange.id
             )
         was_complete, is_complete = place.is_complete, place.is_complete or page.is_last
+        newest = page.flows[-1].occurred_at if page.flows else None
         entries = [entry_of_flow(flow) for flow in page.flows]
         async with self._database.begin() as tx:
             new = await tx.ledger.record(entries, self._clock.now())
             await tx.flow_cursors.save(self._account_id, page.next_cursor, complete=is_complete)
-        place.cursor, place.is_complete = page.next_cursor, is_complete
-        newest = page.flows[-1].occurred_at if page.flows else None
-        place.read_until = page.read_until or newest or place.read_until
-        place.read_from = place.read_from or place.read_until
-        if page.is_last:
-            place.read_at_s = self._clock.monotonic_s()
-            place.is_hinted = False
-        place.next_at_s = self._clock.monotonic_s() + page.wait_s
+        now_s = self._clock.monotonic_s()
+        place.turned(page.next_cursor, page, newest, hints=hints, now_s=now_s)
+        place.next_at_s = now_s + page.wait_s
         if (new and was_complete) or is_complete is not was_complete:
             self._bus.publish(LedgerChanged(self._account_id))
         return page.is_last
@@ -227,11 +213,3 @@ class FlowSync:
             if EXACT.add(books[asset].anchor, moved) != shown.get(asset, ZERO):
                 return True
         return bool(assets - books.keys()) and bool(books)
-
-    def _progress_of(self, place: _Place) -> float:
-        if place.is_complete:
-            return 1.0
-        if place.read_until is None or place.read_from is None:
-            return 0.0
-        whole = self._clock.now() - place.read_from
-        return min(1.0, (place.read_until - place.read_from) / whole) if whole else 1.0

@@ -1,9 +1,6 @@
 """Fills Sync: the whole history of an account's fills, found, resumed, and kept up to date."""
 
-import math
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from datetime import datetime
 
 from loguru import logger
 
@@ -16,35 +13,12 @@ from alphapulse.domain.order import Fill
 from alphapulse.errors import ExchangeUnavailable, InstrumentUnavailable
 from alphapulse.exchanges.port import Exchange, FillCursor
 from alphapulse.pipeline.execution.context import announce
+from alphapulse.pipeline.sync.place import Place, progress_of
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.runtime.bus import EventBus
 
 # Looked at again this soon while others use up the rate budget.
 BUDGET_WAIT_S = 1.0
-
-
-@dataclass(slots=True)
-class _Place:
-    """Where the reading of one symbol's fills stands (of all, where the venue needs no symbol)."""
-
-    cursor: FillCursor
-    is_complete: bool
-    """The end was reached once; what comes now is new."""
-    read_at_s: float = -math.inf
-    """When its end was last reached, monotonic."""
-    read_from: datetime | None = None
-    """Where this run's first page ended; the progress counts from there."""
-    read_until: datetime | None = None
-    hints: int = 0
-    """How often something said that there is a new fill."""
-    hints_followed: int = 0
-    is_dropped: bool = False
-    """The venue knows the symbol no more; what was read stays."""
-
-    @property
-    def is_hinted(self) -> bool:
-        """New fills are urgent; a history that is not read yet will come to them anyway."""
-        return self.is_complete and self.hints > self.hints_followed and not self.is_dropped
 
 
 class FillSync:
@@ -75,7 +49,7 @@ class FillSync:
         self._settings = settings
         self._on_found = on_found
         self._began_at = clock.now()
-        self._places: dict[Symbol | None, _Place] = {}
+        self._places: dict[Symbol | None, Place[FillCursor]] = {}
         self._traded: set[Symbol] = set()
 
     @property
@@ -90,17 +64,14 @@ class FillSync:
     @property
     def progress(self) -> float | None:
         """Share 0..1 of the history that is read; ``None`` when all of it is."""
-        places = self._places.values()
-        if all(place.is_complete or place.is_dropped for place in places):
-            return None
-        return sum(map(self._progress_of, places)) / len(places)
+        return progress_of(self._places.values(), self._clock.now())
 
     async def load(self) -> None:
         """Go on where the last run stopped."""
         async with self._database.read() as tx:
             stored = await tx.fill_cursors.list(self._account_id)
             self._traded = set(await tx.fills.symbols(self._account_id))
-        self._places = {s.cursor.symbol: _Place(s.cursor, s.complete) for s in stored}
+        self._places = {s.cursor.symbol: Place(s.cursor, s.complete) for s in stored}
 
     def cover(self, symbols: Iterable[Symbol]) -> None:
         """Read the history of these too; those known already go on where they are."""
@@ -112,7 +83,7 @@ class FillSync:
             is_new = bool(wanted)
         if is_new:
             for cursor in self._exchange.first_fill_cursors(wanted, self._settings.history_start):
-                self._places[cursor.symbol] = _Place(cursor, is_complete=False)
+                self._places[cursor.symbol] = Place(cursor, is_complete=False)
 
     def expect(self, symbols: Collection[Symbol]) -> None:
         """There are orders of ours here: fills may come, and may be kept back by the stream."""
@@ -170,7 +141,7 @@ class FillSync:
         self._announce(recorded.new, changed)
         return len(recorded.new)
 
-    def _next(self) -> _Place | None:
+    def _next(self) -> Place[FillCursor] | None:
         places = self._readable
         if hinted := next((p for p in places if p.is_hinted), None):
             return hinted
@@ -181,7 +152,7 @@ class FillSync:
         return oldest if oldest is not None and oldest.read_at_s <= due_before_s else None
 
     @property
-    def _readable(self) -> list[_Place]:
+    def _readable(self) -> list[Place[FillCursor]]:
         return [place for place in self._places.values() if not place.is_dropped]
 
     @property
@@ -194,7 +165,7 @@ class FillSync:
     def _is_budget_short(self) -> bool:
         return float(self._exchange.budget_used) >= self._settings.history_budget_ratio
 
-    async def _read_page(self, place: _Place) -> None:
+    async def _read_page(self, place: Place[FillCursor]) -> None:
         hints = place.hints
         page = await self._exchange.fetch_fills(place.cursor)
         if not page.is_last and page.next_cursor == place.cursor:
@@ -202,17 +173,13 @@ class FillSync:
                 "a page of the fill history leads to itself", exchange=self._exchange.id
             )
         was_complete, is_complete = place.is_complete, place.is_complete or page.is_last
+        newest = page.fills[-1].occurred_at if page.fills else None
         async with self._database.begin() as tx:
             recorded = await tx.fills.record(page.fills, self._clock.now())
             changed = await tx.orders.count_in(recorded, self._clock.now())
             await tx.fill_cursors.save(self._account_id, page.next_cursor, complete=is_complete)
-        place.cursor, place.is_complete = page.next_cursor, is_complete
-        newest = page.fills[-1].occurred_at if page.fills else None
-        place.read_until = page.read_until or newest or place.read_until
-        place.read_from = place.read_from or place.read_until
-        if page.is_last:
-            place.read_at_s = self._clock.monotonic_s()
-            place.hints_followed = hints
+        now_s = self._clock.monotonic_s()
+        place.turned(page.next_cursor, page, newest, hints=hints, now_s=now_s)
         new = recorded.new
         self._traded.update(fill.symbol for fill in new)
         # A history of years is told by its progress, not fill by fill.
@@ -229,11 +196,3 @@ class FillSync:
         for fill in fills:
             self._bus.publish(FillReceived(fill))
         announce(self._bus, changed)
-
-    def _progress_of(self, place: _Place) -> float:
-        if place.is_complete or place.is_dropped:
-            return 1.0
-        if place.read_until is None or place.read_from is None:
-            return 0.0
-        whole = self._clock.now() - place.read_from
-        return min(1.0, (place.read_until - place.read_from) / whole) if whole else 1.0

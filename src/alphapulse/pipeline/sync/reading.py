@@ -66,7 +66,7 @@ class Reading:
 
     async def _work(self) -> float:
         if self._is_due is not None and not self._is_due():
-            return self._next_in_s()  # nothing is asked, so nothing is claimed
+            return self._rest_s()
         self._due_s = min(self._due_s, self._clock.monotonic_s())
         try:
             async with self._gate.request():
@@ -78,6 +78,15 @@ class Reading:
         self.track.succeeded(next_in_s=wait_s)
         metrics.SYNC_RUNS.labels(result="ok").inc()
         return wait_s
+
+    def _rest_s(self) -> float:
+        """Nothing is asked, so nothing is claimed; but a silence that another reading was asked
+        for, and that all were told of, is over when it is over."""
+        if self.track.is_limited and not self.is_failing:
+            if self._gate.opens_in_s > 0:
+                return self._gate.opens_in_s
+            self.track.released()
+        return self._next_in_s()
 
     def _next_in_s(self) -> float:
         wait_s = self._interval_s()

@@ -187,6 +187,27 @@ class Track:
             )
         )
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether the venue's wish for silence is what keeps it from being good."""
+        return self.status.error_code == RateLimited.code
+
+    def released(self) -> None:
+        """The venue may be asked again, and there is nothing to ask: the value is as good as it
+        was."""
+        before = self.status
+        self._board.set(
+            replace(
+                before,
+                state=SyncState.PENDING if before.last_ok_at is None else SyncState.OK,
+                failing_since=None,
+                failures=0,
+                error_code=None,
+                error_message=None,
+                error_fix=None,
+            )
+        )
+
     def late(self) -> None:
         """What was good was due to be read again and was not: nobody knows whether it still is."""
         before = self.status

@@ -4,6 +4,7 @@ CCXT signs and names; requests are made here, because CCXT rounds what it is giv
 than once for some orders, and what is sent must be what was checked.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
@@ -39,7 +40,7 @@ Raw = dict[str, Any]
 Call = Callable[[Raw], Awaitable[Any]]
 
 
-class BinanceDesk:
+class BinanceDesk(ABC):
     """One product of Binance, for one account."""
 
     profile: OrderProfile
@@ -92,9 +93,9 @@ class BinanceDesk:
             "status": _STATUS.get(row["status"], row["status"]),
         }
 
+    @abstractmethod
     def more(self, row: Raw) -> Raw:
-        """What of an order CCXT leaves out; see `parse.order`."""
-        raise NotImplementedError
+        """What of an order the two products tell differently; see `parse.order`."""
 
     async def open_orders(self, client: Any) -> list[Order]:
         rows = await self.signed(client, "get_openorders")({})
