@@ -26,8 +26,8 @@ from alphapulse.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
 )
-from tests.builders import ACCOUNT, make_account, make_user
-from tests.eventually import eventually
+from tests.builders import ACCOUNT, make_account, make_ticker, make_user
+from tests.eventually import LIMIT_S, eventually
 from tests.fixtures.postgres import PostgresServer, url
 
 IMPATIENT = {"busy_timeout_s": 0.3, "pool_timeout_s": 1.0}
@@ -121,22 +121,20 @@ async def test_a_locked_row_on_postgresql_is_busy_until_it_is_free(
 async def test_units_of_work_that_wait_for_each_other_end_with_one_of_them_told_to_retry(
     postgres_settings: DatabaseSettings,
 ) -> None:
-    async with open_database(postgres_settings, name="test") as database:
-        await _write(database, "a")
-        await _write(database, "b")
-        both_hold_one = asyncio.Barrier(2)
+    # Prices; money has one writer at a time, so that none of them waits for another there.
+    both_hold_one = asyncio.Barrier(2)
 
-        async def rename(first: str, second: str) -> None:
-            async with database.begin() as tx:
-                await tx.accounts.save(make_account(first, label="Renamed"))
-                await both_hold_one.wait()
-                await tx.accounts.save(make_account(second, label="Renamed"))
+    async def write(database: Database, first: str, second: str) -> None:
+        async with database.begin_market() as tx:
+            await tx.tickers.save([make_ticker(first)])
+            await both_hold_one.wait()
+            await tx.tickers.save([make_ticker(second)])
 
-        outcomes = await asyncio.gather(rename("a", "b"), rename("b", "a"), return_exceptions=True)
-        assert sorted(type(outcome).__name__ for outcome in outcomes) == [
-            "DatabaseBusy",
-            "NoneType",
-        ]
+    async with open_database(postgres_settings, name="test") as database, asyncio.timeout(LIMIT_S):
+        one = write(database, "BTC/USDT", "ETH/USDT")
+        other = write(database, "ETH/USDT", "BTC/USDT")
+        outcomes = await asyncio.gather(one, other, return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["DatabaseBusy", "NoneType"]
 
 
 async def test_a_statement_that_takes_too_long_is_ended(
