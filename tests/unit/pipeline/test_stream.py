@@ -19,6 +19,10 @@ class Peer:
     def __init__(self, clock: HandClock, silence_s: float | None = 3.0) -> None:
         self.connects = 0
         self.cut = asyncio.Event()
+        self.holds = asyncio.Event()
+        """Keeps it from ending while it is not set."""
+        self.holds.set()
+        self.is_ending = False
         self.refusal: AlphaPulseError | None = None
         self.changes: list[bool] = []
         self.errors: list[str] = []
@@ -38,7 +42,11 @@ class Peer:
             raise self.refusal
         self.connects += 1
         self.stream.connected()
-        await self.cut.wait()
+        try:
+            await self.cut.wait()
+        finally:
+            self.is_ending = True
+            await self.holds.wait()
         self.cut.clear()
         raise StreamLost("cut")
 
@@ -77,6 +85,18 @@ async def test_a_silent_stream_is_given_up(clock: HandClock) -> None:
         stream.check_silence()
         await eventually(lambda: peer.connects == 2)
         assert peer.errors == ["the stream fell silent"]
+
+
+async def test_a_stream_that_takes_its_time_to_end_may_be_doubted_again(clock: HandClock) -> None:
+    peer = Peer(clock)
+    async with peer.running() as stream:
+        await eventually(lambda: stream.is_connected)
+        stream.doubt("deaf")
+        peer.holds = asyncio.Event()
+        await eventually(lambda: peer.is_ending)
+        stream.doubt("still deaf")
+        peer.holds.set()
+        await eventually(lambda: peer.connects == 2)
 
 
 async def test_each_message_puts_silence_off(clock: HandClock) -> None:

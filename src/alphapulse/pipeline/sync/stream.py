@@ -140,5 +140,5 @@ class Stream:
                 await self._is_wanted.wait()
 
     def _end(self) -> None:
-        if self._limit is not None:
+        if self._limit is not None and not self._limit.expired():  # it may be on its way out
             self._limit.reschedule(asyncio.get_running_loop().time())
