@@ -113,7 +113,7 @@ def transfer(number: int, at: datetime, **changes: Any) -> Row:
     return {
         "asset": "USDT",
         "amount": "25",
-        "type": "MAIN_UMFUTURE",
+        "type": "MAIN_FUNDING",
         "status": "CONFIRMED",
         "tranId": number,
         "timestamp": ms(at),
@@ -388,7 +388,7 @@ async def test_transfer_counts_on_spots_side_and_only_when_it_is_confirmed(
     ]
     page = await page_of(exchange, "transfers", NOW - 9 * DAY)
     assert [(flow.quantity, flow.reference, flow.note) for flow in page.flows] == [
-        (Decimal(-25), "1", "MAIN_UMFUTURE"),
+        (Decimal(-25), "1", "MAIN_FUNDING"),
         (Decimal(7), "2", "FUNDING_MAIN"),
     ]
 
@@ -397,6 +397,18 @@ async def test_transfer_counts_on_spots_side_and_only_when_it_is_confirmed(
     page = await page_of(exchange, "transfers", NOW - 9 * DAY)
     assert "transfer:4" not in {flow.id for flow in page.flows}
     assert page.next_cursor.position == str(ms(at))
+
+
+async def test_transfer_that_the_futures_have_forgotten_is_not_told_by_half(
+    venue: Venue, exchange: BinanceExchange
+) -> None:
+    venue.rows["transfer"] = [
+        transfer(1, NOW - 120 * DAY, type="MAIN_UMFUTURE"),
+        transfer(2, NOW - 119 * DAY, type="FUNDING_MAIN", amount="7"),
+        transfer(3, NOW - 80 * DAY, type="MAIN_UMFUTURE"),
+    ]
+    page = await page_of(exchange, "transfers", NOW - 150 * DAY)
+    assert [flow.id for flow in page.flows] == ["transfer:2", "transfer:3"]
 
 
 async def test_dust_is_converted_for_what_came_and_the_charge(

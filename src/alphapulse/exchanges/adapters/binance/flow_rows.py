@@ -5,7 +5,7 @@ the income, so a transfer between the two is told twice and cancels out.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alphapulse.domain.cash_flow import CashFlow, FlowKind
@@ -54,6 +54,10 @@ _INCOME = {
     "CONTEST_REWARD": FlowKind.REWARD,
     "BFUSD_REWARD": FlowKind.REWARD,
 }
+
+
+INCOME_KEPT = timedelta(days=90) - timedelta(milliseconds=1)
+"""How long the futures tell what moved their wallet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,15 @@ class FlowReader:
         )
         if flow.note is not None and flow.note.startswith("MAIN_"):
             flow = replace(flow, quantity=EXACT.minus(flow.quantity))
-        told = (flow,) if status == "CONFIRMED" else ()
+        is_told = status == "CONFIRMED" and not self._is_half(flow)
+        told = (flow,) if is_told else ()
         return Told(flow.occurred_at, told, status not in {"CONFIRMED", "FAILED"})
+
+    def _is_half(self, flow: CashFlow) -> bool:
+        """Whether the futures have forgotten their side of it, so that spot's would look like money
+        that was lost or made."""
+        is_of_futures = flow.note is not None and "UMFUTURE" in flow.note
+        return is_of_futures and flow.occurred_at < self._now - INCOME_KEPT
 
     def dust(self, row: Raw) -> Told:
         """A conversion of several assets into one. What is said to be transferred is what came,

@@ -21,7 +21,13 @@ from loguru import logger
 from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.errors import InvalidInput
-from alphapulse.exchanges.adapters.binance.flow_rows import EXCHANGE, FlowReader, Raw, Told
+from alphapulse.exchanges.adapters.binance.flow_rows import (
+    EXCHANGE,
+    INCOME_KEPT,
+    FlowReader,
+    Raw,
+    Told,
+)
 from alphapulse.exchanges.budget import RateBudget
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
@@ -220,7 +226,7 @@ LISTS = {
         FlowReader.income,
         timedelta(days=30),
         overlap=_LATE_INCOME,
-        kept=_QUARTER,
+        kept=INCOME_KEPT,
         market_type=MarketType.SWAP,
         is_oldest_first=True,
     ),
