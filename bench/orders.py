@@ -330,7 +330,10 @@ async def our_server(
             "quantity": str(QUANTITY),
             "limit_price": str(price),
         }
-        async with aiohttp.ClientSession(base_url=client.url) as session:
+        # Between two rounds the server closes what is idle for 5 s: be the first to let go, or a
+        # request is written to a connection that closes.
+        connector = aiohttp.TCPConnector(keepalive_timeout=2.0)
+        async with aiohttp.ClientSession(base_url=client.url, connector=connector) as session:
 
             async def create(name: str) -> object:
                 token = sign_local_token(data)
