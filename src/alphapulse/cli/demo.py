@@ -148,7 +148,8 @@ def _simulator_settings(folder: Path) -> dict[str, Any]:
             for account in DEMO_ACCOUNTS
         ]
         past_until = datetime.now(UTC).isoformat()
-        file.write_text(json.dumps({"accounts": accounts, "history_until": past_until}))
+        past = {"history_until": past_until, "history_errands": True}
+        file.write_text(json.dumps({"accounts": accounts, **past}))
     settings: dict[str, Any] = json.loads(file.read_text())
     return settings | {"state_file": str(folder / SIMULATED_ACCOUNTS_FILE)}
 

@@ -7,6 +7,7 @@ fills, fees and positions agree to the last unit.
 import math
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 
 from alphapulse.domain.money import EXACT, round_down
@@ -20,6 +21,7 @@ from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest, TimeInForce
 from alphapulse.simulator.core.refusal import Refused
 from alphapulse.simulator.drivers.model import COINS
+from alphapulse.simulator.errands import Errands
 
 # The driver makes up the last day itself; what is told here ends before.
 RECENT_MS = 2 * DAY_MS
@@ -58,6 +60,7 @@ class History:
 
     Args:
         positions: signed quantities of perpetuals to hold at the end, by account and symbol.
+        errands: what they do besides trading; ``None`` for nothing.
     """
 
     def __init__(
@@ -65,9 +68,11 @@ class History:
         venues: Sequence[Venue],
         positions: Mapping[str, Mapping[str, Decimal]],
         seed: int,
+        errands: Errands | None = None,
     ) -> None:
         self._venues = venues
         self._positions = positions
+        self._errands = errands
         self._random = random.Random(seed)
         self._today = {coin.symbol: coin.price for coin in COINS.values()}
 
@@ -83,6 +88,8 @@ class History:
             prices = {s: p * math.exp(walks[s][step]) for s, p in self._today.items()}
             for venue in self._venues:
                 self._live(venue, prices, step, steps)
+            if self._errands is not None:
+                self._errands.run()
         clock.move_to(end_ms)
         for venue in self._venues:
             venue.advance()
@@ -178,7 +185,8 @@ class History:
         if target > have:
             side = Side.BUY if quantity > 0 else Side.SELL
             request = OrderRequest(side=side, kind=OrderKind.MARKET, quantity=target - have)
-            venue.place(account, market, request)
+            with suppress(Refused):  # a bad year leaves too little margin
+                venue.place(account, market, request)
 
 
 def rest_limit_order(

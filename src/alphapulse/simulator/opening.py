@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 
 from alphapulse.domain.clock import Clock
@@ -18,6 +19,8 @@ from alphapulse.simulator.core.listing import (
 )
 from alphapulse.simulator.core.order import OrderKind, OrderRequest
 from alphapulse.simulator.core.profile import ClientIds
+from alphapulse.simulator.core.refusal import Refused
+from alphapulse.simulator.errands import Errands
 from alphapulse.simulator.history import History, PastClock, rest_open_orders
 from alphapulse.simulator.settings import (
     CandleReplaySettings,
@@ -59,7 +62,8 @@ def open_world(
         _open_account(world, account, past.now_ms())
     if days:
         positions = {account.label: account.positions for account in settings.accounts}
-        history = History(tuple(venues.values()), positions, settings.seed)
+        errands = Errands(world, settings.seed) if settings.history_errands else None
+        history = History(tuple(venues.values()), positions, settings.seed, errands)
         history.play(past, past.now_ms(), until_ms)
     past.arrive()
     for name, profile in settings.profiles.items():
@@ -122,7 +126,8 @@ def _reach(venue: Venue, account: Account, name: str, quantity: Decimal) -> None
     if missing and market.reference_price is not None:
         side = Side.BUY if missing > 0 else Side.SELL
         request = OrderRequest(side=side, kind=OrderKind.MARKET, quantity=abs(missing))
-        venue.place(account, market, request)
+        with suppress(Refused):  # a bad year leaves too little margin
+            venue.place(account, market, request)
 
 
 def _open_account(world: World, settings: SimulatedAccountSettings, now_ms: int) -> None:

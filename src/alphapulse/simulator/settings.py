@@ -160,6 +160,8 @@ class SimulatorSettings(_Frozen):
     accounts: tuple[SimulatedAccountSettings, ...] = DEMO_ACCOUNTS
     history_days: int = Field(default=30, ge=0, le=365)
     """How far back the accounts' trades reach; 0: no history and no open orders."""
+    history_errands: bool = False
+    """Whether they also paid in and out, sent to each other, earned, and swept dust."""
     history_until: AwareDatetime | None = None
     """Where the past ends; ``None``: now. The same moment and seed give the same past, so that
     what was read from it once stays true at the next start."""
