@@ -18,6 +18,7 @@ from alphapulse.database.repositories.idempotency import IdempotencyKeys
 from alphapulse.database.repositories.instruments import Instruments
 from alphapulse.database.repositories.intents import Intents
 from alphapulse.database.repositories.ledger import FlowCursors, Ledger
+from alphapulse.database.repositories.net_worth import NetWorth
 from alphapulse.database.repositories.orders import Orders
 from alphapulse.database.repositories.positions import Positions
 from alphapulse.database.repositories.reconciliations import Reconciliations
@@ -47,6 +48,7 @@ class UnitOfWork:
         self.limits = Limits(statements)
         self.reconciliations = Reconciliations(statements)
         self.ledger = Ledger(statements)
+        self.net_worth = NetWorth(statements, self.ledger)
         self.fills = Fills(statements, self.ledger)
         self.fill_cursors = FillCursors(statements)
         self.flow_cursors = FlowCursors(statements)

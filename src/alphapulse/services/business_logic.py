@@ -25,6 +25,7 @@ from alphapulse.services.key_vault import KeyVault
 from alphapulse.services.ledger import LedgerService
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.market import MarketService
+from alphapulse.services.net_worth_recorder import NetWorthRecorder
 from alphapulse.services.order_amending import OrderAmender
 from alphapulse.services.order_facts import OrderFacts
 from alphapulse.services.order_placing import OrderPlacer
@@ -124,6 +125,8 @@ class BusinessLogic:
             )
             await users.load()
             portfolio = PortfolioService(live, clock)
+            recorder = NetWorthRecorder(database, live, portfolio, clock)
+            live.listen(recorder.on_changes)
             requests = IdempotentRequests(database, secrets.token_hex(8))
             trading, control = self._trading_services(database, live, portfolio, requests)
             services = Services(
@@ -162,6 +165,7 @@ class BusinessLogic:
             supervisor.run("live state", live.run)
             supervisor.run("database watch", watch.run)
             supervisor.run("upkeep", Upkeep(database, clock).run)
+            supervisor.run("net worth", recorder.run)
             with services.system.heartbeat.beating():
                 async with trading.running():
                     yield services

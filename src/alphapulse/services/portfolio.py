@@ -1,14 +1,15 @@
 """Portfolio: what everything is worth to one viewer, and how sure that is."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from alphapulse.domain.account import Account, AccountState
 from alphapulse.domain.clock import Clock
-from alphapulse.domain.identifiers import AccountId, asset
-from alphapulse.domain.portfolio import Valuation, value_portfolio
+from alphapulse.domain.identifiers import AccountId, Asset, asset
+from alphapulse.domain.portfolio import Holding, Valuation, value_portfolio
+from alphapulse.domain.position import Position
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
 from alphapulse.domain.valuation import Quality
 from alphapulse.errors import InvalidInput, NotFound, NotReady
@@ -73,29 +74,40 @@ class PortfolioService:
 
     def value(self, viewer: Viewer, only: Iterable[AccountId] = ()) -> Snapshot:
         """The same, valued now whatever was valued before; raises the same."""
-        live, now = self._live, self._clock.now()
+        live = self._live
         if not live.is_loaded:
             raise NotReady("the portfolio is being read from the database")
         accounts = self.accounts(viewer, only)
         self._require_first_sync(accounts)
-        marks = {
-            (ticker.exchange, ticker.symbol): ticker.mark
-            for ticker in live.markets()
-            if ticker.mark is not None
-        }
-        valuation = value_portfolio(
+        valuation = self.valued(
             [holding for a in accounts for holding in live.holdings.get(a.id, ())],
             [position for a in accounts for position in live.positions.get(a.id, ())],
-            live.book,
-            marks,
             viewer.currency,
-            now,
             unread=[account.id for account in accounts if self.as_of(account) is None],
         )
         return Snapshot(
             valuation=valuation,
             accounts=accounts,
             health={account.id: self.health_of(account) for account in accounts},
+        )
+
+    def valued(
+        self,
+        holdings: Iterable[Holding],
+        positions: Iterable[Position],
+        currency: Asset,
+        *,
+        unread: Collection[AccountId] = (),
+    ) -> Valuation:
+        """Lines of any accounts, at the prices of now."""
+        marks = {
+            (ticker.exchange, ticker.symbol): ticker.mark
+            for ticker in self._live.markets()
+            if ticker.mark is not None
+        }
+        now = self._clock.now()
+        return value_portfolio(
+            holdings, positions, self._live.book, marks, currency, now, unread=unread
         )
 
     def seen_in(self, viewer: Viewer, currency: str | None) -> Viewer:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.user_settings import setup_codes, users
-from alphapulse.domain.identifiers import UserId
+from alphapulse.domain.identifiers import Asset, UserId
 from alphapulse.domain.user import User
 from alphapulse.errors import Conflict, NotFound
 
@@ -62,6 +62,11 @@ class Users:
         """Remove the user with sessions and accounts. Raises `NotFound`."""
         if not await self._statements.run(users.delete().where(users.c.id == user_id)):
             raise NotFound("no such user", user=user_id)
+
+    async def currencies(self) -> tuple[Asset, ...]:
+        """In which they see what everything is worth."""
+        rows = await self._statements.rows(select(users.c.currency).distinct())
+        return tuple(sorted(Asset(row.currency) for row in rows))
 
     async def count(self) -> int:
         row = await self._statements.row(select(func.count()).select_from(users))
