@@ -11,7 +11,6 @@ from alphapulse.domain.events import SyncStatusChanged
 from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
 from alphapulse.exchanges.factory import ExchangeFactory
-from alphapulse.exchanges.port import Credentials
 from alphapulse.exchanges.settings import ExchangesSettings
 from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.pipeline.sync.gate import CircuitState
@@ -28,9 +27,8 @@ from alphapulse.simulator.simulator import Simulator
 from alphapulse.simulator.venues.bybit import limits
 from tests.builders import make_account
 from tests.eventually import eventually
-from tests.fixtures.scripted_exchange import OneKey
 from tests.fixtures.simulator import QUICK
-from tests.fixtures.sync import Sync, credentials_of, running_sync, simulated_sync
+from tests.fixtures.sync import KeyOfEach, Sync, credentials_of, running_sync, simulated_sync
 
 BYBIT = ExchangeId("bybit")
 LABELS = ("bybit-one", "bybit-two", "bybit-three")
@@ -50,17 +48,6 @@ def simulator_settings() -> SimulatorSettings:
 async def ban_simulator() -> AsyncIterator[Simulator]:
     async with Simulator.running(QUICK.model_copy(update={"history_days": 0})) as simulator:
         yield simulator
-
-
-class KeyOfEach(OneKey):
-    """A vault with the key that the simulator gave each account."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        super().__init__()
-        self._simulator = simulator
-
-    async def load(self, account_id: AccountId) -> Credentials:
-        return credentials_of(self._simulator.account(account_id))
 
 
 async def test_the_history_of_several_accounts_is_read_without_one_refusal(
