@@ -44,6 +44,7 @@ async def test_t13_a_fill_told_by_stream_and_poll_counts_once(customer: Customer
 async def test_t14_a_fill_without_an_id_is_no_fill_and_comes_when_it_has_one(
     customer: Customer,
 ) -> None:
+    await eventually(customer.is_even)
     customer.silence_stream()
     match = Match(venue=customer.venue, path=TRADES[customer.venue])
     nameless = OddValues(match=match, fields=(TRADE_ID[customer.venue],), value="", count=None)
