@@ -53,7 +53,7 @@ def build(settings: Settings, clock: Clock, on_ready: Callable[[str | None], Non
     )
     manager = AlertManager(settings.alerting, to_alerting, database, bus, clock)
     exchange = Worker("exchange", synchronizer.running)
-    processing = Worker("processing", Processing(to_processing, database, clock).running)
+    processing = Worker("processing", Processing(to_processing, database, bus, clock).running)
     alerting = Worker("alerting", manager.running)
 
     # Who serves users.

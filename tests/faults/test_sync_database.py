@@ -21,6 +21,7 @@ from alphapulse.domain.sync import SyncKind, SyncState
 from alphapulse.errors import AuthenticationFailed, SecretUnreadable
 from alphapulse.exchanges.port import PrivateUpdate
 from alphapulse.pipeline.processors.processing import Processing
+from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.clock import SystemClock
 from alphapulse.runtime.mailbox import Mailbox
 from tests.builders import (
@@ -188,7 +189,7 @@ async def test_closed_candles_wait_for_a_locked_market_file(
 ) -> None:
     mailbox = Mailbox("processing", 10_000)
     candles = [make_candle(n) for n in range(500)]
-    async with Processing(mailbox, locked_settings, SystemClock()).running():
+    async with Processing(mailbox, locked_settings, EventBus(), SystemClock()).running():
         holder = await lock(SqliteFiles.of(locked_settings.url).market)
         for candle in candles:
             mailbox.put(CandleClosed(candle))

@@ -11,6 +11,8 @@ from alphapulse.database.adapters.adapter import DatabaseAdapter, Store
 from alphapulse.database.repositories.accounts import Accounts
 from alphapulse.database.repositories.alerts import Alerts
 from alphapulse.database.repositories.balances import Balances
+from alphapulse.database.repositories.basis_words import Repairs, StoredRates, Transfers
+from alphapulse.database.repositories.bookkeeping import Bookkeeping
 from alphapulse.database.repositories.candles import Candles
 from alphapulse.database.repositories.credentials import StoredCredentials
 from alphapulse.database.repositories.fills import FillCursors, Fills
@@ -52,6 +54,10 @@ class UnitOfWork:
         self.fills = Fills(statements, self.ledger)
         self.fill_cursors = FillCursors(statements)
         self.flow_cursors = FlowCursors(statements)
+        self.rates = StoredRates(statements)
+        self.repairs = Repairs(statements)
+        self.transfers = Transfers(statements)
+        self.bookkeeping = Bookkeeping(statements)
         self.sync_status = SyncStatuses(statements)
         self.instruments = Instruments(statements)
         self.users = Users(statements)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from alphapulse.domain.balance import Balance
 from alphapulse.domain.identifiers import Asset, Symbol
-from alphapulse.domain.ledger import Subject
+from alphapulse.domain.ledger import Subject, Sum
 from alphapulse.domain.money import EXACT, ZERO
 from alphapulse.domain.position import Position
 from alphapulse.domain.trading import AssetBook, ResidualCause
@@ -41,6 +41,12 @@ def held(balances: Iterable[Balance], positions: Iterable[Position]) -> dict[Sub
         before = shown.get(position.symbol, ZERO)
         shown[position.symbol] = EXACT.add(before, position.signed_quantity)
     return shown
+
+
+def opening_of(book: AssetBook, moved: Sum) -> Decimal:
+    """What no entry explains: the anchor without what the ledger moved up to then."""
+    before = EXACT.subtract(moved.quantity, moved.after_opening)
+    return EXACT.subtract(book.anchor, before)
 
 
 def settled_in(symbols: Iterable[Symbol]) -> frozenset[Asset]:

@@ -109,6 +109,22 @@ class LedgerChanged(Event, frozen=True, gc=False):
         return (LedgerChanged, self.account_id)
 
 
+class BasisChanged(Event, frozen=True, gc=False):
+    """Lots were counted anew, or further; readers load what they add up to again."""
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return BasisChanged
+
+
+class BasisQuestioned(Event, frozen=True, gc=False):
+    """A person said something about lots or transfers, so they are to be counted again."""
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return BasisQuestioned
+
+
 class OrderChanged(Event, frozen=True, gc=False):
     order: Order
 

@@ -13,6 +13,7 @@ from alphapulse.database.queries.page import Page
 from alphapulse.database.repositories.ledger import Sums
 from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain.account import Account
+from alphapulse.domain.books import opening_of
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.events import LedgerChanged
 from alphapulse.domain.identifiers import AccountId
@@ -156,13 +157,9 @@ async def _proof(unit: UnitOfWork, account: Account) -> Proof:
 
 
 def _line(book: AssetBook, sums: Sums) -> ProofLine:
-    total = sums.get((Book.VENUE, book.subject), Sum())
-    before = EXACT.subtract(total.quantity, total.after_opening)
-    return ProofLine(
-        book=book,
-        opening=EXACT.subtract(book.anchor, before),
-        entries=EXACT.add(before, book.moved),
-    )
+    opening = opening_of(book, sums.get((Book.VENUE, book.subject), Sum()))
+    before = EXACT.subtract(book.anchor, opening)
+    return ProofLine(book=book, opening=opening, entries=EXACT.add(before, book.moved))
 
 
 def _adjustment(book: AssetBook, residual: Residual, key: str, now: datetime) -> Entry:

@@ -14,6 +14,7 @@ from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.market import Candle, Timeframe
 from alphapulse.pipeline.processors.processing import Processing
 from alphapulse.pipeline.processors.writer import WAITING_CANDLES, MarketWriter
+from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.clock import SystemClock
 from alphapulse.runtime.mailbox import Mailbox, Merge
 from tests.builders import BINANCE, BTC, make_candle, make_ticker
@@ -49,7 +50,7 @@ async def test_no_closed_candle_is_lost_and_each_is_stored_once(
 ) -> None:
     told = {symbol: candles(COUNT, symbol) for symbol in SYMBOLS}
     mailbox = Mailbox("processing", 50_000, merge=Merge.FOLD)
-    processing = Processing(mailbox, database_settings, SystemClock())
+    processing = Processing(mailbox, database_settings, EventBus(), SystemClock())
     async with processing.running():
         for start in range(0, COUNT, 1000):
             for symbol in SYMBOLS:
@@ -91,7 +92,7 @@ async def test_what_was_taken_is_written_when_the_worker_stops(
     database_settings: DatabaseSettings, database: Database
 ) -> None:
     mailbox = Mailbox("processing", 100)
-    async with Processing(mailbox, database_settings, SystemClock()).running():
+    async with Processing(mailbox, database_settings, EventBus(), SystemClock()).running():
         mailbox.put(CandleClosed(make_candle()))
         mailbox.put(TickerUpdated(make_ticker()))
         await eventually(lambda: mailbox.depth == 0)

@@ -1,6 +1,6 @@
 """Repository Pattern Implementation: candles, in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, not_, or_, select
@@ -65,6 +65,24 @@ class Candles:
             .limit(limit)
         )
         return tuple(CANDLE.read(row) for row in reversed(await self._statements.rows(latest)))
+
+    async def closed_at(
+        self,
+        exchange: ExchangeId,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        open_times: Collection[datetime],
+    ) -> tuple[Candle, ...]:
+        """Those that open at one of these times and are closed."""
+        c = candles.c
+        wanted = select(*CANDLE.columns).where(
+            c.exchange == exchange,
+            c.symbol == symbol,
+            c.timeframe == timeframe,
+            c.open_time.in_(open_times),
+            c.is_closed,
+        )
+        return tuple(CANDLE.read(row) for row in await self._statements.rows(wanted))
 
 
 def _is_no_step_back(insert: Upsert) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from loguru import logger
 from sqlalchemy import Row, Select, delete, func, literal, select, tuple_, update
@@ -18,7 +18,7 @@ from alphapulse.database.tables.ledger import (
 from alphapulse.database.tables.trading import asset_books
 from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import AccountId
-from alphapulse.domain.ledger import Book, Entry, Posting, RecordedEntry, Subject, Sum
+from alphapulse.domain.ledger import Book, Entry, EntryKind, Posting, RecordedEntry, Subject, Sum
 from alphapulse.domain.money import EXACT
 from alphapulse.observability.metrics import LEDGER_CONTRADICTIONS
 
@@ -42,6 +42,16 @@ class KnownEntry:
 
     reference: str | None
     postings: tuple[Posting, ...]
+
+
+class Extent(NamedTuple):
+    """How far accounts' entries go: those up to a row, those after it."""
+
+    before: int
+    new: int
+    oldest_new: datetime | None
+    """When the earliest of them occurred."""
+    newest_id: int
 
 
 class Ledger:
@@ -135,6 +145,8 @@ class Ledger:
         account_ids: Collection[AccountId],
         *,
         after: RecordedEntry | None = None,
+        since: datetime | None = None,
+        kinds: Collection[EntryKind] | None = None,
         limit: int = ENTRIES_AT_ONCE,
     ) -> tuple[RecordedEntry, ...]:
         """Entries in the order in which they occurred, of equal times the first recorded first.
@@ -142,14 +154,30 @@ class Ledger:
         Args:
             account_ids: whose.
             after: the last one of the page before; ``None`` for the first.
+            since: none that occurred before.
+            kinds: only of these.
             limit: how many.
         """
         wanted = select(*_ENTRY).where(_E.account_id.in_(account_ids))
+        if since is not None:
+            wanted = wanted.where(_E.occurred_at >= since)
+        if kinds is not None:
+            wanted = wanted.where(_E.kind.in_(kinds))
         if after is not None:
             at = literal(after.entry.occurred_at, _E.occurred_at.type)
             place = tuple_(at, literal(after.id, _E.id.type))
             wanted = wanted.where(tuple_(_E.occurred_at, _E.id) > place)
         return await self._read(wanted.order_by(_E.occurred_at, _E.id).limit(limit))
+
+    async def extent(self, account_ids: Collection[AccountId], row_id: int) -> Extent:
+        """How many entries were recorded up to a row, and what came after it."""
+        mine = _E.account_id.in_(account_ids)
+        counted = select(func.count(_E.id)).where(mine, _E.id <= row_id)
+        newer = select(func.count(_E.id), func.min(_E.occurred_at), func.max(_E.id))
+        (before,) = await self._statements.rows(counted)
+        (after,) = await self._statements.rows(newer.where(mine, _E.id > row_id))
+        newest_id = row_id if after[2] is None else int(after[2])
+        return Extent(before[0], after[0], after[1], newest_id)
 
     async def find(self, account_id: AccountId, key: str) -> RecordedEntry | None:
         """The entry of that key."""

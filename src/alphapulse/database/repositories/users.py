@@ -48,6 +48,11 @@ class Users:
             raise NotFound("no such user", user=user_id)
         return USER.read(row)
 
+    async def list(self) -> tuple[User, ...]:
+        """The oldest first."""
+        ordered = select(*USER.columns).order_by(users.c.created_at, users.c.id)
+        return tuple(USER.read(row) for row in await self._statements.rows(ordered))
+
     async def save(self, user: User, password_hash: str | None = None) -> None:
         """Replace a user; the password too, when its hash is given. Raises `NotFound`."""
         values = USER.values(user, username_key=user.username.casefold())

@@ -9,9 +9,17 @@ from loguru import logger
 from alphapulse.database.connection import open_database
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.clock import Clock
-from alphapulse.domain.events import CandleClosed, Event, TickerUpdated
+from alphapulse.domain.events import (
+    BasisQuestioned,
+    CandleClosed,
+    Event,
+    LedgerChanged,
+    TickerUpdated,
+)
 from alphapulse.errors import DatabaseError
+from alphapulse.pipeline.bookkeeping.bookkeeper import Bookkeeper
 from alphapulse.pipeline.processors.writer import MarketWriter
+from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.mailbox import Mailbox
 from alphapulse.runtime.retry import Backoff
 from alphapulse.runtime.supervisor import Supervisor
@@ -22,17 +30,20 @@ FLUSH_INTERVAL_S = 0.25
 
 
 class Processing:
-    """Takes market events from its mailbox and hands them to the writer.
+    """Takes events from its mailbox: prices go to the writer, news of the ledger to the bookkeeper.
 
     An overflow needs no reload here: the candles lost to it are found as holes in the grid and
-    fetched again, and of tickers only the last counts.
+    fetched again, of tickers only the last counts, and the bookkeeper reads the ledger itself.
     """
 
-    EVENTS: tuple[type[Event], ...] = (TickerUpdated, CandleClosed)
+    EVENTS: tuple[type[Event], ...] = (TickerUpdated, CandleClosed, LedgerChanged, BasisQuestioned)
 
-    def __init__(self, inbox: Mailbox, database: DatabaseSettings, clock: Clock) -> None:
+    def __init__(
+        self, inbox: Mailbox, database: DatabaseSettings, bus: EventBus, clock: Clock
+    ) -> None:
         self._inbox = inbox
         self._database = database
+        self._bus = bus
         self._clock = clock
 
     @asynccontextmanager
@@ -40,20 +51,27 @@ class Processing:
         """Process until the block ends; what was taken by then is written."""
         async with open_database(self._database, name="processing") as database:
             writer = MarketWriter(database, self._clock)
+            bookkeeper = Bookkeeper(database, self._bus, self._clock)
             async with Supervisor("processing", self._clock) as supervisor:
-                supervisor.run("inbox", lambda: self._take(writer))
+                supervisor.run("inbox", lambda: self._take(writer, bookkeeper))
                 supervisor.run("writer", lambda: self._write(writer))
+                supervisor.run("bookkeeper", bookkeeper.run)
                 yield
             await writer.flush()
 
-    async def _take(self, writer: MarketWriter) -> None:
+    async def _take(self, writer: MarketWriter, bookkeeper: Bookkeeper) -> None:
         while True:
             batch = await self._inbox.take()
+            if batch.overflowed:
+                bookkeeper.ask()
             for event in batch.events:
                 if isinstance(event, TickerUpdated):
                     writer.add_ticker(event.ticker)
+                    bookkeeper.hear(event.ticker)
                 elif isinstance(event, CandleClosed):
                     writer.add_candle(event.candle)
+                else:
+                    bookkeeper.ask()
 
     async def _write(self, writer: MarketWriter) -> None:
         backoff, failures = Backoff(max_s=5.0), 0
