@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from loguru import logger
-from sqlalchemy import Row, Select, delete, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, literal, select, tuple_, update
 
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.ledger import (
@@ -34,6 +34,12 @@ _E = ledger_entries.c
 _P = ledger_postings.c
 _ENTRY = tuple(ledger_entries.c)
 _POSTING = (_P.book, _P.subject, _P.quantity)
+_COUNTED: tuple[ColumnElement[Any], ...] = (
+    func.count(_E.id).label("entries"),
+    func.min(_E.occurred_at).label("oldest"),
+    func.max(_E.id).label("newest_id"),
+)
+_EXTENT = select(*_COUNTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +178,12 @@ class Ledger:
     async def extent(self, account_ids: Collection[AccountId], row_id: int) -> Extent:
         """How many entries were recorded up to a row, and what came after it."""
         mine = _E.account_id.in_(account_ids)
-        counted = select(func.count(_E.id)).where(mine, _E.id <= row_id)
-        newer = select(func.count(_E.id), func.min(_E.occurred_at), func.max(_E.id))
-        (before,) = await self._statements.rows(counted)
-        (after,) = await self._statements.rows(newer.where(mine, _E.id > row_id))
-        newest_id = row_id if after[2] is None else int(after[2])
-        return Extent(before[0], after[0], after[1], newest_id)
+        older = await self._statements.row(_EXTENT.where(mine, _E.id <= row_id))
+        newer = await self._statements.row(_EXTENT.where(mine, _E.id > row_id))
+        assert older is not None
+        assert newer is not None
+        newest_id = row_id if newer.newest_id is None else newer.newest_id
+        return Extent(older.entries, newer.entries, newer.oldest, newest_id)
 
     async def find(self, account_id: AccountId, key: str) -> RecordedEntry | None:
         """The entry of that key."""
