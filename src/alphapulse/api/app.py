@@ -25,7 +25,17 @@ from alphapulse.api.middleware import (
     RequestContext,
     SetupGuard,
 )
-from alphapulse.api.routes import exchange, ledger, market, orders, portfolio, system, trading, user
+from alphapulse.api.routes import (
+    exchange,
+    history,
+    ledger,
+    market,
+    orders,
+    portfolio,
+    system,
+    trading,
+    user,
+)
 from alphapulse.api.settings import ApiSettings
 from alphapulse.api.websocket.endpoint import SocketEndpoint
 from alphapulse.api.websocket.hub import Hub
@@ -83,7 +93,7 @@ def create_app(
             on_ready=on_ready,
         ),
     )
-    for routes in (portfolio, exchange, orders, ledger, trading, market, user, system):
+    for routes in (portfolio, history, exchange, orders, ledger, trading, market, user, system):
         app.include_router(routes.router)
     app.router.routes += [
         WebSocketRoute("/api/ws", SocketEndpoint()),

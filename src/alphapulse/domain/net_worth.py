@@ -8,7 +8,7 @@ it is known at the same prices, so the difference is the flow, however large.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
@@ -26,6 +26,7 @@ FLOW_KINDS = (EntryKind.DEPOSIT, EntryKind.WITHDRAWAL, EntryKind.TRANSFER, Entry
 STEP_NEAR = timedelta(hours=1)
 """How far the venue's time of a flow may lie from where it showed in the balances."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTSIDE = frozenset({Book.EXTERNAL, Book.TRANSIT})
 
 
@@ -209,3 +210,36 @@ def _moment(
 def _sum_if_known(numbers: Sequence[Decimal | None]) -> Decimal | None:
     known = [number for number in numbers if number is not None]
     return total(known) if len(known) == len(numbers) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The last moment of a stretch of the clock, with all that happened in the stretch."""
+
+    at: datetime
+    value: Decimal | None
+    net_flow: Decimal | None
+    """Since the sample before; of the first, nothing."""
+    is_gap: bool
+    """For some of the time since the sample before nobody watched."""
+    is_complete: bool
+
+
+def sampled(moments: Iterable[Moment], interval: timedelta) -> tuple[Sample, ...]:
+    """One sample for each stretch of the clock that has a moment."""
+    samples: list[Sample] = []
+    for _, group in groupby(moments, key=lambda one: (one.point.at - _EPOCH) // interval):
+        some = list(group)
+        last = some[-1].point
+        # What came in before the first sample belongs to the time before.
+        counted = some if samples else []
+        samples.append(
+            Sample(
+                last.at,
+                last.value,
+                _sum_if_known([one.point.flow for one in counted]),
+                any(one.point.is_gap for one in counted),
+                some[-1].is_complete,
+            )
+        )
+    return tuple(samples)

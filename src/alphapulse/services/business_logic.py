@@ -20,6 +20,7 @@ from alphapulse.security.passwords import Cost, Passwords
 from alphapulse.security.tokens import TokenIssuer, TokenVerifier
 from alphapulse.services.accounts import AccountService, Synchronization
 from alphapulse.services.database_watch import DatabaseWatch
+from alphapulse.services.history import HistoryService
 from alphapulse.services.idempotency import IdempotentRequests
 from alphapulse.services.key_vault import KeyVault
 from alphapulse.services.ledger import LedgerService
@@ -55,6 +56,7 @@ class Services:
     clock: Clock
     live: LiveState
     portfolio: PortfolioService
+    history: HistoryService
     market: MarketService
     accounts: AccountService
     orders: OrderService
@@ -134,6 +136,7 @@ class BusinessLogic:
                 clock=clock,
                 live=live,
                 portfolio=portfolio,
+                history=HistoryService(database, live, clock),
                 market=MarketService(live, clock),
                 accounts=AccountService(
                     database,

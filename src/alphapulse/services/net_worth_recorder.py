@@ -9,6 +9,7 @@ nothing could be valued, nothing is stored, and the next moment says that it fol
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -94,10 +95,15 @@ class NetWorthRecorder:
         self._flows: dict[int, list[WorthFlow]] = {}
         self._settled_to = 0
         self._thinned_on: date | None = None
+        self._facts_revision = 0
+        self._may_begin = asyncio.Event()
         self.revision = 0
 
     def on_changes(self, _: Changes) -> None:
         """Notice which balances changed; called after each batch of the live state."""
+        if self._last_at is None and self._live.facts_revision != self._facts_revision:
+            self._facts_revision = self._live.facts_revision
+            self._may_begin.set()
         before: dict[AccountId, _Held] = {}
         for account_id, holdings in self._live.holdings.items():
             held = (holdings, self._live.positions.get(account_id, ()))
@@ -119,7 +125,10 @@ class NetWorthRecorder:
                 if not was_away:
                     logger.bind(error=str(error)).warning("net worth is kept until it is stored")
                 was_away = True
-            await asyncio.sleep(self._pause_s())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s()):
+                    await self._may_begin.wait()
+            self._may_begin.clear()
 
     async def do(self) -> None:
         """Take a moment when one is due, settle flows, and store both.
