@@ -182,7 +182,7 @@ async def test_a_benchmark_is_measured_by_candles_of_exactly_this_market(
 )
 @pytest.mark.parametrize("path", [HISTORY, PERFORMANCE])
 async def test_what_cannot_be_asked_is_refused_with_the_field(
-    recorded: Recorded, path: str, query: dict[str, str], field: str
+    recorded: Recorded, path: str, query: dict[str, Any], field: str
 ) -> None:
     await recorded.api.price("BTC/USD", "100")
     problem = await recorded.get(path, 422, **query)

@@ -60,7 +60,8 @@ class EncodedAnswers:
     def _summary(self, viewer: Viewer) -> BaseModel:
         services = self._services
         snapshot = services.portfolio.value(viewer)
-        return portfolio.summary_of(snapshot, services.portfolio, services.live, NO_ID)
+        facts = services.facts.of(snapshot.accounts, viewer.currency)
+        return portfolio.summary_of(snapshot, services.portfolio, services.live, facts, NO_ID)
 
     def _positions(self, viewer: Viewer) -> BaseModel:
         snapshot = self._services.portfolio.value(viewer)

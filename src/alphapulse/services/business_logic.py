@@ -20,6 +20,7 @@ from alphapulse.security.passwords import Cost, Passwords
 from alphapulse.security.tokens import TokenIssuer, TokenVerifier
 from alphapulse.services.accounts import AccountService, Synchronization
 from alphapulse.services.database_watch import DatabaseWatch
+from alphapulse.services.facts import FactsService
 from alphapulse.services.history import HistoryService
 from alphapulse.services.idempotency import IdempotentRequests
 from alphapulse.services.key_vault import KeyVault
@@ -57,6 +58,7 @@ class Services:
     live: LiveState
     portfolio: PortfolioService
     history: HistoryService
+    facts: FactsService
     market: MarketService
     accounts: AccountService
     orders: OrderService
@@ -137,6 +139,7 @@ class BusinessLogic:
                 live=live,
                 portfolio=portfolio,
                 history=HistoryService(database, live, clock),
+                facts=FactsService(database, recorder, clock),
                 market=MarketService(live, clock),
                 accounts=AccountService(
                     database,
@@ -169,6 +172,7 @@ class BusinessLogic:
             supervisor.run("database watch", watch.run)
             supervisor.run("upkeep", Upkeep(database, clock).run)
             supervisor.run("net worth", recorder.run)
+            supervisor.run("facts", services.facts.run)
             with services.system.heartbeat.beating():
                 async with trading.running():
                     yield services

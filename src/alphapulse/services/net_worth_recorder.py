@@ -76,7 +76,7 @@ _Pictures: TypeAlias = dict[tuple[AccountId, Asset], Picture]
 class NetWorthRecorder:
     """Lives on the main loop, beside the live state. `on_changes` listens, `run` is supervised.
 
-    ``revision`` rises whenever something was stored.
+    ``revision`` rises whenever something was stored, in each of the ``currencies``.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class NetWorthRecorder:
         self._live = live
         self._portfolio = portfolio
         self._clock = clock
-        self._currencies: tuple[Asset, ...] = ()
+        self.currencies: tuple[Asset, ...] = ()
         self._held: dict[AccountId, _Held] = {}
         self._pictures: _Pictures = {}
         self._last_at: datetime | None = None
@@ -138,7 +138,7 @@ class NetWorthRecorder:
         """
         if not self._live.is_loaded:
             return
-        if not self._currencies:
+        if not self.currencies:
             await self._read_currencies()
         now = self._clock.now()
         if self._last_at is None or _slot(now) > _slot(self._last_at):
@@ -182,7 +182,7 @@ class NetWorthRecorder:
             held: by some accounts, instead of what they hold now.
         """
         worths = []
-        for currency in self._currencies:
+        for currency in self.currencies:
             if not self._live.book.knows(currency):
                 continue
             try:
@@ -217,7 +217,7 @@ class NetWorthRecorder:
         near = None if account is None else account.exchange
         prices: dict[tuple[Subject, Asset], Decimal | None] = {}
         for subject in moved:
-            for currency in self._currencies:
+            for currency in self.currencies:
                 price = self._live.book.price(Asset(subject), currency, now=now, near=near)
                 prices[subject, currency] = None if price is None else price.value
         return prices
@@ -247,7 +247,7 @@ class NetWorthRecorder:
     def _is_settled(self, recorded: RecordedEntry, inner: set[int], now: datetime) -> bool:
         entry = recorded.entry
         if recorded.id in inner:
-            self._put(recorded, entry.occurred_at, dict.fromkeys(self._currencies, ZERO))
+            self._put(recorded, entry.occurred_at, dict.fromkeys(self.currencies, ZERO))
             return True
         step = step_of(entry, self._steps)
         if step is not None:
@@ -268,7 +268,7 @@ class NetWorthRecorder:
         self, recorded: RecordedEntry, prices: Mapping[tuple[Subject, Asset], Decimal | None]
     ) -> dict[Asset, Decimal | None]:
         amounts: dict[Asset, Decimal | None] = {}
-        for currency in self._currencies:
+        for currency in self.currencies:
             amount: Decimal | None = ZERO
             for subject, quantity in came_in(recorded.entry).items():
                 price = prices.get((subject, currency))
@@ -310,7 +310,7 @@ class NetWorthRecorder:
     async def _read_currencies(self) -> None:
         async with self._database.read() as unit:
             told = await unit.users.currencies()
-        self._currencies = tuple(sorted({USD, *told}))
+        self.currencies = tuple(sorted({USD, *told}))
 
     async def _thin(self, now: datetime) -> None:
         """Once a day, of the days that have just become old enough to need fewer moments."""
@@ -329,7 +329,7 @@ class NetWorthRecorder:
         needed: set[datetime] = set()
         async with self._database.read() as unit:
             for account in await unit.accounts.list():
-                for currency in self._currencies:
+                for currency in self.currencies:
                     lines = await unit.net_worth.series([account.id], currency, start, start + _DAY)
                     points = [moment.point for moment in summed(*lines)]
                     every |= {point.at for point in points}

@@ -1,5 +1,8 @@
 """REST API Endpoints: what everything is worth."""
 
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -7,6 +10,7 @@ from fastapi import APIRouter, Query
 from alphapulse.api.auth import PortfolioViewer
 from alphapulse.api.dependencies import AllServices, RequestId
 from alphapulse.api.openapi import problem_responses
+from alphapulse.api.recorded import interval_of, measured, read_history
 from alphapulse.api.schemas.portfolio import (
     PositionPage,
     PositionsQuery,
@@ -15,10 +19,20 @@ from alphapulse.api.schemas.portfolio import (
 )
 from alphapulse.api.views import portfolio as views
 from alphapulse.api.views import positions
+from alphapulse.api.views.history import performance_view, samples_of
+from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import AccountId
-from alphapulse.errors import InvalidInput, NotFound, NotReady
+from alphapulse.domain.money import ZERO
+from alphapulse.domain.sync import SyncKind
+from alphapulse.errors import InvalidInput, NotFound, NotReady, TooManyRequests
+from alphapulse.services.business_logic import Services
 
 router = APIRouter(prefix="/api/portfolio", tags=["portfolio"])
+
+QUEUE_S = 0.1
+"""How long a reading that `max_age_s` asks for may take to get under way."""
+
+_OVER_TIME = {"performance", "risk", "history"}
 
 
 @router.get(
@@ -32,15 +46,48 @@ async def get_summary(
     services: AllServices,
     request_id: RequestId,
 ) -> Summary:
-    """What everything is worth now, where it lies, and what could not be valued.
+    """What everything is worth now, where it lies, how that changed, and what could not be valued.
 
     An exchange that does not answer makes no error: its last good values stay in, `complete` is
     false and the account says since when.
     """
-    viewer = services.portfolio.seen_in(viewer, query.currency)
+    asker, viewer = viewer, services.portfolio.seen_in(viewer, query.currency)
     only = [AccountId(account) for account in query.account]
     snapshot = services.portfolio.snapshot(viewer, only)
-    return views.summary_of(snapshot, services.portfolio, services.live, request_id)
+    await _refresh(snapshot.accounts, query.max_age_s, services)
+    summary = views.summary_of(
+        snapshot,
+        services.portfolio,
+        services.live,
+        services.facts.of(snapshot.accounts, viewer.currency),
+        request_id,
+        min_value=query.min_value or ZERO,
+    )
+    is_span_asked = query.range_ is not None or query.from_ is not None or query.to is not None
+    if not is_span_asked and not _OVER_TIME & set(query.include):
+        return summary
+    history = await read_history(query, asker, services)
+    performance = samples = None
+    if {"performance", "risk"} & set(query.include):
+        performance = performance_view(await measured(query, history, services))
+    if "history" in query.include:
+        samples = samples_of(history, interval_of(query, history, services))
+    return views.with_history(summary, history, performance, samples)
+
+
+async def _refresh(accounts: Iterable[Account], max_age_s: int | None, services: Services) -> None:
+    """Ask for a reading of the accounts that were read longer ago."""
+    if max_age_s is None:
+        return
+    since = services.clock.now() - timedelta(seconds=max_age_s)
+    old = [
+        account
+        for account in accounts
+        if (as_of := services.portfolio.as_of(account)) is None or as_of < since
+    ]
+    # Who was asked too often is being read as often as can be.
+    with suppress(TooManyRequests):
+        await services.accounts.refresh(old, [SyncKind.BALANCES], timeout_s=QUEUE_S)
 
 
 @router.get(

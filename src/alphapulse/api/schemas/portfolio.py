@@ -15,17 +15,38 @@ from alphapulse.api.schemas.base import (
     Timestamp,
     View,
 )
+from alphapulse.api.schemas.history import (
+    HistoryQuery,
+    PerformanceQuery,
+    PerformanceView,
+    SampleView,
+)
 
 PositionType = Literal["spot", "margin", "perp", "future", "earn"]
 
 
-class SummaryQuery(Input):
-    """Which accounts, in which currency."""
+Part = Literal["performance", "allocation", "accounts", "history", "risk"]
 
-    currency: str | None = Field(
-        default=None, max_length=40, description="Your own by default.", examples=["EUR"]
+
+class SummaryQuery(PerformanceQuery, HistoryQuery):
+    """Which accounts, in which currency, and what besides the figures of now.
+
+    `range`, or `from` and `to`, is the span of `performance`, `history` and `net_deposits`.
+    """
+
+    include: tuple[Part, ...] = Field(
+        default=(),
+        description="`performance` (its figures of risk are `risk`, too) and `history` are null "
+        "without; `allocation` and `accounts` are always there.",
     )
-    account: list[str] = Field(default=[], max_length=100, description="All by default.")
+    min_value: Dec | None = Field(
+        default=None, description="Leaves shares that are worth less out of `allocation`."
+    )
+    max_age_s: int | None = Field(
+        default=None,
+        ge=0,
+        description="Accounts that were read longer ago are read again soon; nothing waits.",
+    )
 
 
 class Share(View):
@@ -64,11 +85,21 @@ class UnpricedLine(View):
     reason: str
 
 
-class Change(View):
-    """How the value moved over a time."""
+class ResidualLine(View):
+    """What an exchange holds beyond what the ledger explains; see /api/portfolio/reconcile."""
 
-    abs: Dec | None = None
-    pct: Dec | None = None
+    account: str
+    asset: str
+    quantity: Dec
+
+
+class ChangeView(View):
+    """How the value moved over a time, apart from what came in and went out, up to the moment that
+    was recorded last. `pct` 5 is five percent. `reason` says why one of them is null."""
+
+    abs: Dec | None
+    pct: Dec | None
+    reason: str | None
 
 
 class Summary(Body):
@@ -94,15 +125,17 @@ class Summary(Body):
     fees_paid: Dec | None = None
     funding_paid: Dec | None = None
     income: Dec | None = None
-    net_deposits: Dec | None = None
-    change: dict[Literal["1h", "24h", "7d"], Change] | None = None
-    performance: dict[str, Dec] | None = None
+    net_deposits: Dec | None = Field(
+        default=None, description="Over the span that is asked for; null without one."
+    )
+    change: dict[Literal["1h", "24h", "7d"], ChangeView] | None = None
+    performance: PerformanceView | None = None
     allocation: list[Share]
     accounts: list[AccountLine]
-    history: list[dict[str, Dec]] | None = None
+    history: list[SampleView] | None = None
     unpriced: list[UnpricedLine]
     missing_basis: list[UnpricedLine] | None = None
-    residuals: list[UnpricedLine] | None = None
+    residuals: list[ResidualLine] | None = None
     position_count: int
     open_order_count: int
     first_activity_at: Timestamp | None = None

@@ -4,42 +4,63 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
-from alphapulse.api.schemas.portfolio import AccountLine, Share, Summary, UnpricedLine
+from alphapulse.api.schemas.history import PerformanceView, SampleView
+from alphapulse.api.schemas.portfolio import (
+    AccountLine,
+    ChangeView,
+    ResidualLine,
+    Share,
+    Summary,
+    UnpricedLine,
+)
+from alphapulse.api.views.history import history_warnings
 from alphapulse.api.views.meta import failure_of, meta_of
 from alphapulse.api.views.positions import Line, lines_of
 from alphapulse.domain.account import Account
 from alphapulse.domain.balance import Wallet
-from alphapulse.domain.money import EXACT, ZERO
+from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.portfolio import HoldingValue
 from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.valuation import settle_of
+from alphapulse.services.facts import Facts
+from alphapulse.services.history import NetWorthHistory
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.portfolio import AccountHealth, PortfolioService, Snapshot
 
 LATER = (
     "cost_basis", "realized_pnl", "total_pnl", "total_pnl_pct", "fees_paid", "funding_paid",
-    "income", "net_deposits", "change", "performance", "history", "missing_basis", "residuals",
-    "first_activity_at",
+    "income", "missing_basis",
 )  # fmt: skip
 
 Kind = Literal["asset", "exchange", "account", "type"]
+_Window = Literal["1h", "24h", "7d"]
+_WINDOWS: tuple[_Window, ...] = ("1h", "24h", "7d")
 
 
 def summary_of(
-    snapshot: Snapshot, service: PortfolioService, live: LiveState, request_id: str
+    snapshot: Snapshot,
+    service: PortfolioService,
+    live: LiveState,
+    facts: Facts,
+    request_id: str,
+    *,
+    min_value: Decimal = ZERO,
 ) -> Summary:
     """Everything the summary says about a snapshot."""
     valuation = snapshot.valuation
     lines = lines_of(snapshot, live)
     return Summary(
-        meta=meta_of(snapshot, request_id, LATER),
+        meta=meta_of(snapshot, request_id, (*LATER, *facts.unread)),
         total_value=valuation.total,
         total_assets=valuation.total_assets,
         total_debt=valuation.total_debt,
         cash_value=valuation.cash,
         invested_value=valuation.invested,
         unrealized_pnl=valuation.unrealized_pnl,
-        allocation=list(_allocation(lines, snapshot)),
+        change=_changes(facts),
+        allocation=[
+            share for share in _allocation(lines, snapshot) if abs(share.value) >= min_value
+        ],
         accounts=[_account(account, snapshot, service) for account in snapshot.accounts],
         unpriced=[
             UnpricedLine(
@@ -50,9 +71,54 @@ def summary_of(
             )
             for line in valuation.unpriced
         ],
+        residuals=_residuals(facts),
         position_count=len(lines),
         open_order_count=service.open_order_count(snapshot.accounts),
+        first_activity_at=facts.first_activity_at,
     )
+
+
+def with_history(
+    summary: Summary,
+    history: NetWorthHistory,
+    performance: PerformanceView | None,
+    samples: list[SampleView] | None,
+) -> Summary:
+    """The same, with what was recorded over a span."""
+    flows = [point.flow for point in history.points[1:]]
+    known = [flow for flow in flows if flow is not None]
+    is_whole = history.began_at is not None and history.began_at <= history.span.start
+    warnings = (*summary.meta.warnings, *history_warnings(history))
+    return summary.model_copy(
+        update={
+            "meta": summary.meta.model_copy(update={"warnings": warnings}),
+            "net_deposits": total(known) if is_whole and len(known) == len(flows) else None,
+            "performance": performance,
+            "history": samples,
+        }
+    )
+
+
+def _changes(facts: Facts) -> dict[_Window, ChangeView] | None:
+    if facts.changes is None:
+        return None
+    return {
+        name: ChangeView(
+            abs=change.absolute.value,
+            pct=change.percent.value,
+            reason=change.percent.reason or change.absolute.reason,
+        )
+        for name, change in zip(_WINDOWS, facts.changes, strict=True)
+    }
+
+
+def _residuals(facts: Facts) -> list[ResidualLine] | None:
+    if facts.residuals is None:
+        return None
+    return [
+        ResidualLine(account=book.account_id, asset=book.subject, quantity=book.off_by)
+        for book in facts.residuals
+    ]
 
 
 def _account(account: Account, snapshot: Snapshot, service: PortfolioService) -> AccountLine:

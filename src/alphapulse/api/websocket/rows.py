@@ -21,6 +21,7 @@ from alphapulse.domain.market import Candle, Ticker
 from alphapulse.domain.order import Fill, Order
 from alphapulse.errors import NotReady
 from alphapulse.services.business_logic import Services
+from alphapulse.services.facts import NO_FACTS
 from alphapulse.services.live_state import Changes
 from alphapulse.services.orders import id_of
 from alphapulse.services.portfolio import Snapshot
@@ -95,7 +96,9 @@ class LiveRows:
             "portfolio",
             state,
             lambda: _encode(
-                PortfolioRow.of(summary_of(snapshot, services.portfolio, services.live, ""))
+                PortfolioRow.of(
+                    summary_of(snapshot, services.portfolio, services.live, NO_FACTS, "")
+                )
             ),
         )
 

@@ -191,6 +191,12 @@ class Ledger:
         found = await self._read(wanted)
         return found[0] if found else None
 
+    async def began_at(self, account_id: AccountId) -> datetime | None:
+        """When the first entry of the account occurred."""
+        wanted = select(_E.occurred_at).where(_E.account_id == account_id)
+        row = await self._statements.row(wanted.order_by(_E.occurred_at).limit(1))
+        return None if row is None else row.occurred_at
+
     async def newest_id(self) -> int:
         """Of the entry that was recorded last; 0 before the first."""
         row = await self._statements.row(select(func.max(_E.id)))
