@@ -28,6 +28,7 @@ from alphapulse.exchanges.settings import ExchangesSettings
 from alphapulse.observability.logging import LoggingSettings
 from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.pipeline.sync.settings import SyncSettings
+from alphapulse.services.rebalancing.settings import RebalanceSettings
 from alphapulse.services.trading_settings import TradingSettings
 
 SETTINGS_FILE = "alphapulse.toml"
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     sync: SyncSettings = SyncSettings()
     execution: ExecutionSettings = ExecutionSettings()
     trading: TradingSettings = TradingSettings()
+    rebalance: RebalanceSettings = RebalanceSettings()
     api: ApiSettings = ApiSettings()
     alerting: AlertingSettings = AlertingSettings()
     logging: LoggingSettings = LoggingSettings()

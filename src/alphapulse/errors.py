@@ -18,6 +18,8 @@ AlphaPulseError
 ├── Conflict                     the thing is not in the state this needs
 │   ├── VersionMismatch          somebody else changed it since it was read
 │   ├── InProgress               the same request is still under way
+│   ├── PlanChanged              prices or balances are not those of the plan any more
+│   ├── RunInProgress            an account of the plan is being rebalanced
 │   └── DuplicateSuspected       an equal order was placed moments ago
 ├── Unauthenticated              who are you?
 │   ├── InvalidCredentials       wrong name or password, whichever it was
@@ -28,6 +30,7 @@ AlphaPulseError
 │   ├── UserDisabled             an administrator switched the user off
 │   ├── CrossOrigin              a foreign page sent it
 │   └── KeyReadOnly              the account's key may not trade
+├── PlanExpired                  the plan is too old to be executed
 ├── NotAgreed                    a person was asked and did not say yes
 ├── TradingHalted                the kill switch is on
 ├── TooManyRequests              slow down; retry_after_s says how long
@@ -36,6 +39,7 @@ AlphaPulseError
 │   └── PortTaken                somebody else listens there
 ├── StartFailed                  the server ended before it was ready
 ├── NotReady                     starting, or nothing is known yet
+│   ├── InputsNotGood            an input of a plan is missing, stale or in doubt
 │   ├── SetupRequired            no account exists yet
 │   └── NotRunning               no server answers on this data folder
 ├── RefreshTimedOut              the exchanges did not answer within the wait
@@ -62,7 +66,8 @@ AlphaPulseError
 class. Facts travel as keywords; secrets never do.
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 
 class AlphaPulseError(Exception):
@@ -218,6 +223,27 @@ class DuplicateSuspected(Conflict):
     fix = "Look at the order that is named; if you want both, say so with allow_duplicate."
 
 
+class PlanChanged(Conflict):
+    """Prices or balances have moved beyond the limit since the plan was made."""
+
+    code = "plan_changed"
+    fix = "Make a new plan, look at it, and execute that one."
+
+
+class RunInProgress(Conflict):
+    """An account of the plan is being rebalanced; nothing was started."""
+
+    code = "run_in_progress"
+    fix = "Wait for the run that is named, or stop it."
+
+
+class PlanExpired(AlphaPulseError):
+    """The plan is too old to be executed."""
+
+    code = "plan_expired"
+    fix = "Make a new plan, look at it, and execute that one."
+
+
 class Unauthenticated(AlphaPulseError):
     """No valid credential came with the request."""
 
@@ -344,6 +370,25 @@ class NotRunning(NotReady):
 
     code = "not_running"
     fix = "Start one with `alphapulse serve` or `alphapulse demo`, or name its --data-dir."
+
+
+class InputFault(NamedTuple):
+    """What is wrong with one input: a word for programs, what it is about, a sentence."""
+
+    reason: str
+    subject: str
+    detail: str
+
+
+class InputsNotGood(NotReady):
+    """An input of a plan is missing, stale or in doubt; ``refusals`` lists every one."""
+
+    code = "inputs_not_good"
+    fix = "Each entry of errors names an input; wait until it is read, or see the status page."
+
+    def __init__(self, message: str, /, refusals: Sequence[InputFault], **facts: object) -> None:
+        super().__init__(message, **facts)
+        self.refusals = tuple(refusals)
 
 
 class SetupRequired(NotReady):

@@ -73,6 +73,7 @@ def build(settings: Settings, clock: Clock, on_ready: Callable[[str | None], Non
         clock=clock,
         is_simulated=settings.exchanges.simulator_url is not None,
         trading=settings.trading,
+        rebalance=settings.rebalance,
     )
     return create_app(
         settings.api,

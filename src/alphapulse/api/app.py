@@ -32,6 +32,7 @@ from alphapulse.api.routes import (
     market,
     orders,
     portfolio,
+    rebalance,
     system,
     trading,
     user,
@@ -93,7 +94,10 @@ def create_app(
             on_ready=on_ready,
         ),
     )
-    for routes in (portfolio, history, exchange, orders, ledger, trading, market, user, system):
+    for routes in (
+        *(portfolio, history, rebalance, exchange, orders, ledger),
+        *(trading, market, user, system),
+    ):
         app.include_router(routes.router)
     app.router.routes += [
         WebSocketRoute("/api/ws", SocketEndpoint()),

@@ -27,6 +27,7 @@ STATUS: dict[type[errors.AlphaPulseError], int] = {
     errors.MissingIdempotencyKey: 400,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.PlanExpired: 410,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.TradingHalted: 423,
@@ -230,6 +231,8 @@ def _retry_after_s(error: errors.AlphaPulseError) -> float | None:
 
 def _field_errors(error: errors.AlphaPulseError) -> tuple[FieldError, ...]:
     """Which field it is about; of a key that was refused, the steps that failed."""
+    if isinstance(error, errors.InputsNotGood):
+        return tuple(map(_refusal, error.refusals))
     field, check = error.facts.get("field"), error.facts.get("check")
     if isinstance(check, KeyCheck):
         return tuple(
@@ -246,6 +249,12 @@ def _field_errors(error: errors.AlphaPulseError) -> tuple[FieldError, ...]:
         return ()
     return (
         FieldError(pointer=f"/{field}", location="body", code=error.code, detail=error.message),
+    )
+
+
+def _refusal(found: errors.InputFault) -> FieldError:
+    return FieldError(
+        pointer=f"/{found.subject}", location="state", code=found.reason, detail=found.detail
     )
 
 

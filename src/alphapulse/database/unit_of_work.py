@@ -23,6 +23,7 @@ from alphapulse.database.repositories.ledger import FlowCursors, Ledger
 from alphapulse.database.repositories.net_worth import NetWorth
 from alphapulse.database.repositories.orders import Orders
 from alphapulse.database.repositories.positions import Positions
+from alphapulse.database.repositories.rebalances import Rebalances, TargetSets
 from alphapulse.database.repositories.reconciliations import Reconciliations
 from alphapulse.database.repositories.sessions import Sessions
 from alphapulse.database.repositories.sync_status import SyncStatuses
@@ -49,6 +50,8 @@ class UnitOfWork:
         self.switches = Switches(statements)
         self.limits = Limits(statements)
         self.reconciliations = Reconciliations(statements)
+        self.rebalances = Rebalances(statements)
+        self.target_sets = TargetSets(statements)
         self.ledger = Ledger(statements)
         self.net_worth = NetWorth(statements, self.ledger)
         self.fills = Fills(statements, self.ledger)

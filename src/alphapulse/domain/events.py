@@ -12,6 +12,7 @@ from alphapulse.domain.alert import Alert
 from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.domain.market import Candle, Ticker
 from alphapulse.domain.order import Fill, Order
+from alphapulse.domain.rebalance.records import RunRecord
 from alphapulse.domain.sync import SyncStatus
 
 
@@ -131,6 +132,16 @@ class OrderChanged(Event, frozen=True, gc=False):
 
 class FillReceived(Event, frozen=True, gc=False):
     fill: Fill
+
+
+class RebalanceChanged(Event, frozen=True, gc=False):
+    """A run began, moved on or ended."""
+
+    record: RunRecord
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return (RebalanceChanged, self.record.id)
 
 
 class OrderAlarm(StrEnum):

@@ -34,6 +34,11 @@ from alphapulse.services.order_placing import OrderPlacer
 from alphapulse.services.order_preview import Previewer
 from alphapulse.services.orders import OrderService
 from alphapulse.services.portfolio import PortfolioService
+from alphapulse.services.rebalancing.executor import Executor
+from alphapulse.services.rebalancing.planning import Planner
+from alphapulse.services.rebalancing.runs import Runs
+from alphapulse.services.rebalancing.settings import RebalanceSettings
+from alphapulse.services.rebalancing.situation import Gatherer
 from alphapulse.services.system import SyncPicture, SystemService
 from alphapulse.services.trading import TradingService
 from alphapulse.services.trading_control import TradingControl
@@ -65,6 +70,8 @@ class Services:
     ledger: LedgerService
     trading: TradingService
     control: TradingControl
+    planner: Planner
+    runs: Runs
     users: UserService
     system: SystemService
 
@@ -95,6 +102,7 @@ class BusinessLogic:
         clock: Clock,
         is_simulated: bool,
         trading: TradingSettings = TradingSettings(),  # noqa: B008 - frozen
+        rebalance: RebalanceSettings = RebalanceSettings(),  # noqa: B008 - frozen
         password_cost: Cost = Cost(),  # noqa: B008 - frozen
     ) -> None:
         self._settings = database
@@ -108,6 +116,7 @@ class BusinessLogic:
         self._clock = clock
         self._is_simulated = is_simulated
         self._trading = trading
+        self._rebalance = rebalance
         self._password_cost = password_cost
 
     @asynccontextmanager
@@ -132,7 +141,10 @@ class BusinessLogic:
             recorder = NetWorthRecorder(database, live, portfolio, clock)
             live.listen(recorder.on_changes)
             requests = IdempotentRequests(database, secrets.token_hex(8))
-            trading, control = self._trading_services(database, live, portfolio, requests)
+            facts = OrderFacts(live, self._synchronizer, self._worker, clock, self._trading)
+            trading = self._trading_service(database, live, facts, portfolio, requests)
+            executor = Executor(database, trading, users, self._bus, clock, self._rebalance)
+            planner = self._planner(database, live, facts, portfolio)
             services = Services(
                 supervisor=supervisor,
                 clock=clock,
@@ -153,7 +165,11 @@ class BusinessLogic:
                 orders=OrderService(database),
                 ledger=LedgerService(database, requests, self._bus, clock),
                 trading=trading,
-                control=control,
+                control=TradingControl(
+                    database, facts, self._synchronizer, self._worker, clock, self._trading
+                ),
+                planner=planner,
+                runs=Runs(database, planner, requests, self._bus, clock, executor.wake),
                 users=users,
                 system=SystemService(
                     live,
@@ -170,29 +186,35 @@ class BusinessLogic:
             self._health.register("database", watch.health)
             supervisor.run("live state", live.run)
             supervisor.run("database watch", watch.run)
+            live.listen(executor.on_changes)
             supervisor.run("upkeep", Upkeep(database, clock).run)
             supervisor.run("net worth", recorder.run)
             supervisor.run("facts", services.facts.run)
             with services.system.heartbeat.beating():
                 async with trading.running():
-                    yield services
+                    supervisor.run("rebalances", executor.run)
+                    try:
+                        yield services
+                    finally:
+                        # Before the requests that are under way are waited for.
+                        await supervisor.cancel("rebalances")
 
-    def _trading_services(
+    def _trading_service(
         self,
         database: Database,
         live: LiveState,
+        facts: OrderFacts,
         portfolio: PortfolioService,
         requests: IdempotentRequests,
-    ) -> tuple[TradingService, TradingControl]:
+    ) -> TradingService:
         settings, clock, desk, worker = (
             self._trading,
             self._clock,
             self._synchronizer,
             self._worker,
         )
-        facts = OrderFacts(live, desk, worker, clock, settings)
         placer = OrderPlacer(database, facts, requests, desk, worker, self._bus, clock, settings)
-        trading = TradingService(
+        return TradingService(
             database,
             facts,
             placer,
@@ -202,4 +224,12 @@ class BusinessLogic:
             desk,
             worker,
         )
-        return trading, TradingControl(database, facts, desk, worker, clock, settings)
+
+    def _planner(
+        self, database: Database, live: LiveState, facts: OrderFacts, portfolio: PortfolioService
+    ) -> Planner:
+        settings, clock = self._rebalance, self._clock
+        gatherer = Gatherer(
+            database, live, facts, portfolio, self._synchronizer, self._worker, clock, settings
+        )
+        return Planner(database, gatherer, portfolio, clock, settings)

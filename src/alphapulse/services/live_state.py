@@ -24,6 +24,7 @@ from alphapulse.domain.events import (
     FillReceived,
     OrderChanged,
     PositionsChanged,
+    RebalanceChanged,
     SyncStatusChanged,
     TickerUpdated,
 )
@@ -32,6 +33,7 @@ from alphapulse.domain.market import Candle, Ticker, Timeframe
 from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.portfolio import Holding
 from alphapulse.domain.position import Position
+from alphapulse.domain.rebalance.records import RunRecord
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
 from alphapulse.domain.valuation import PriceBook
 from alphapulse.errors import NotFound
@@ -40,6 +42,9 @@ from alphapulse.runtime.mailbox import Mailbox
 CONFLATE_S = 0.025
 """How long news may gather before it is applied: 40 screens a second are more than enough, and
 the mailbox keeps only the newest ticker of each market meanwhile."""
+
+RUNS_KEPT = 50
+"""Rebalances that ended are shown for as long as there are not many newer ones."""
 
 CandleKey = tuple[ExchangeId, Symbol, Timeframe]
 
@@ -68,6 +73,7 @@ class LiveState:
         PositionsChanged,
         OrderChanged,
         FillReceived,
+        RebalanceChanged,
         AccountChanged,
         AccountRemoved,
         SyncStatusChanged,
@@ -91,6 +97,8 @@ class LiveState:
         self.open_orders: dict[AccountId, dict[str, Order]] = {}
         self.unsettled: dict[AccountId, dict[str, Order]] = {}
         """Ours that are neither open nor ended: on their way, unknown or quarantined."""
+        self.runs: dict[str, RunRecord] = {}
+        """Rebalances that have not ended, and the last that did, oldest first."""
         self.statuses: dict[tuple[ExchangeId, AccountId | None, SyncKind], SyncStatus] = {}
 
     def listen(self, listener: Callable[[Changes], None]) -> None:
@@ -121,6 +129,9 @@ class LiveState:
             self.open_orders, self.unsettled = {}, {}
             for account in accounts:
                 await self._load_account(unit, account)
+            newest = await unit.rebalances.newest_runs(None, RUNS_KEPT)
+            unfinished = await unit.rebalances.unfinished()
+            self.runs = {one.id: one for one in (*reversed(newest), *unfinished)}
         async with self._database.read_market() as market:
             for ticker in await market.tickers.list():
                 self._put(ticker)
@@ -179,6 +190,13 @@ class LiveState:
     @_apply.register
     def _(self, event: FillReceived) -> None:
         self._changes.fills.append(event.fill)
+
+    @_apply.register
+    def _(self, event: RebalanceChanged) -> None:
+        self.runs[event.record.id] = event.record
+        ended = [one.id for one in self.runs.values() if one.run.status.is_final]
+        for run_id in ended[: max(0, len(self.runs) - RUNS_KEPT)]:
+            del self.runs[run_id]
 
     @_apply.register
     def _(self, event: SyncStatusChanged) -> None:

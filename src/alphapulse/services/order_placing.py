@@ -21,7 +21,7 @@ from alphapulse.domain.identifiers import AccountId, ClientOrderId, Symbol
 from alphapulse.domain.instrument import Instrument
 from alphapulse.domain.intent import Intent, client_order_id
 from alphapulse.domain.money import EXACT, ZERO
-from alphapulse.domain.order import Order, OrderRequest, OrderStatus
+from alphapulse.domain.order import Order, OrderOrigin, OrderRequest, OrderStatus
 from alphapulse.domain.order_checks.check import Check
 from alphapulse.domain.order_checks.price import with_trigger
 from alphapulse.domain.order_checks.run import require, run_checks
@@ -61,12 +61,13 @@ _WANT_OF_FUNDS = frozenset(
 @dataclass(frozen=True, slots=True)
 class NewOrder:
     """What a caller wants. ``is_paper`` insists on fake money, ``allow_duplicate`` on a second
-    equal order."""
+    equal order; ``origin`` is on whose behalf."""
 
     request: OrderRequest
     is_paper: bool = False
     allow_duplicate: bool = False
     max_slippage_pct: Decimal | None = None
+    origin: OrderOrigin = OrderOrigin.ALPHAPULSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class OrderPlacer:
             require(checks)
             if not wanted.allow_duplicate:
                 await self._require_no_equal(tx, asked.request)
-            order = await self._prepare(tx, asked, situation, key)
+            order = await self._prepare(tx, asked, situation, key, wanted.origin)
         self._bus.publish(OrderChanged(order))
         return PlacedOrder(await self.sent(order), checks)
 
@@ -204,12 +205,17 @@ class OrderPlacer:
         return (slippage_check(asked, None if view is None else view[0], limit_pct),)
 
     async def _prepare(
-        self, tx: UnitOfWork, asked: Asked, situation: OrderSituation, key: RequestKey
+        self,
+        tx: UnitOfWork,
+        asked: Asked,
+        situation: OrderSituation,
+        key: RequestKey,
+        origin: OrderOrigin,
     ) -> Order:
         """T1: what must be durable before anything is sent."""
         request, account, now = asked.request, asked.account, situation.now
         name = client_order_id(account.id, asked.owner_id, key.key)
-        order = order_states.prepared(request, account.exchange, name, now)
+        order = order_states.prepared(request, account.exchange, name, now, origin=origin)
         needed = situation.cost.needed
         await tx.idempotency_keys.add(self._requests.row(key, id_of(order), now))
         await tx.orders.add(order)

@@ -37,7 +37,7 @@ class OrderDetails:
 
     def fills_of(self, order: Order) -> list[Fill] | None:
         """Its fills, the newest first."""
-        return None if self.fills is None else self.fills.get(_key_of(order), [])
+        return None if self.fills is None else self.fills.get(key_of(order), [])
 
     def events_of(self, order: Order) -> list[OrderEvent] | None:
         """Its steps, the oldest first."""
@@ -145,7 +145,7 @@ def dashed(symbol: Symbol) -> str:
     return symbol.replace("/", "-").replace(":", "-")
 
 
-def _key_of(one: Order | Fill) -> OrderKey:
+def key_of(one: Order | Fill) -> OrderKey:
     """What ties a fill to its order: venues number orders per symbol."""
     return one.account_id, one.symbol, one.exchange_order_id
 
@@ -168,7 +168,7 @@ async def _known(
 
 
 async def _details(unit: UnitOfWork, orders: Sequence[Order], *, with_events: bool) -> OrderDetails:
-    fills = await _fills_of(unit, orders)
+    fills = await fills_of(unit, orders)
     if not with_events:
         return OrderDetails(fills)
     events = {}
@@ -179,7 +179,8 @@ async def _details(unit: UnitOfWork, orders: Sequence[Order], *, with_events: bo
     return OrderDetails(fills, events)
 
 
-async def _fills_of(unit: UnitOfWork, orders: Sequence[Order]) -> dict[OrderKey, list[Fill]] | None:
+async def fills_of(unit: UnitOfWork, orders: Sequence[Order]) -> dict[OrderKey, list[Fill]] | None:
+    """The fills of some orders by `key_of`, the newest first; ``None`` when there are too many."""
     wanted = FillFilter(
         account_ids={order.account_id for order in orders},
         exchange_order_ids={o.exchange_order_id for o in orders if o.exchange_order_id},
@@ -189,7 +190,7 @@ async def _fills_of(unit: UnitOfWork, orders: Sequence[Order]) -> dict[OrderKey,
     for _ in range(FILL_PAGES_MAX):
         page = await fill_page(unit, wanted, cursor=cursor, limit=MAX_LIMIT)
         for listed in page.items:
-            found.setdefault(_key_of(listed.item), []).append(listed.item)
+            found.setdefault(key_of(listed.item), []).append(listed.item)
         if (cursor := page.next_cursor) is None:
             return found
     return None

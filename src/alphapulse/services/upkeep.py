@@ -19,8 +19,12 @@ KEY_KEPT = timedelta(hours=48)
 """Of a request, at least; a day is promised, and that of an order that lives stays."""
 
 
+PLAN_KEPT = timedelta(days=7)
+"""Of a rebalance that was never executed, after it expired."""
+
+
 class Upkeep:
-    """Removes logins that ended long ago, codes and request keys nobody can use; cuts the
+    """Removes logins that ended long ago, codes, request keys and plans nobody can use; cuts the
     write-ahead logs."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -49,4 +53,5 @@ class Upkeep:
             await unit.sessions.prune(now - SESSION_KEPT)
             await unit.setup_codes.prune(now)
             await unit.idempotency_keys.forget_before(now - KEY_KEPT)
+            await unit.rebalances.forget_plans(now - PLAN_KEPT)
         await self._database.checkpoint()

@@ -33,6 +33,7 @@ from tests.builders import (
 )
 from tests.integration.database.intents import fill_trading
 from tests.integration.database.pictures import create_from_models, picture
+from tests.integration.database.rebalances import run_record, stored_plan, target_set
 
 HEADS = {store: schema.expected(store) for store in Store}
 
@@ -50,6 +51,9 @@ async def _fill(settings: DatabaseSettings) -> None:
             await fill_trading(tx)
             await tx.fills.record([make_fill()], NOW)
             await tx.alerts.add(make_alert())
+            await tx.rebalances.add_plan(stored_plan())
+            await tx.rebalances.save_run(run_record())
+            await tx.target_sets.add(target_set())
             await tx.instruments.replace(BINANCE, [make_instrument()])
         async with database.begin_market() as market:
             await market.tickers.save([make_ticker()])

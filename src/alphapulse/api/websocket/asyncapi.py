@@ -11,6 +11,7 @@ from alphapulse.api.schemas.exchange import AccountView
 from alphapulse.api.schemas.market import CandleRow, PriceLine
 from alphapulse.api.schemas.orders import OrderView, TradeView
 from alphapulse.api.schemas.portfolio import DerivativeView, PortfolioRow, PositionView
+from alphapulse.api.schemas.rebalance import ProgressRow
 from alphapulse.api.websocket import messages
 from alphapulse.api.websocket.channels import SCOPES, ChannelKind
 
@@ -48,6 +49,11 @@ _CHANNELS: dict[ChannelKind, tuple[str, str, tuple[type[BaseModel], ...]]] = {
         (TradeView,),
     ),
     ChannelKind.ACCOUNTS: ("accounts", "Every account and how fresh it is.", (AccountView,)),
+    ChannelKind.REBALANCE: (
+        "rebalance",
+        "The newest rebalances, and each of their orders on its way.",
+        (ProgressRow,),
+    ),
 }
 
 _FROM_CLIENT = (messages.Authenticate, messages.Subscribe, messages.Unsubscribe)

@@ -17,6 +17,7 @@ class ChannelKind(StrEnum):
     ORDERS = "orders"
     FILLS = "fills"
     ACCOUNTS = "accounts"
+    REBALANCE = "rebalance"
 
 
 SCOPES = {
@@ -28,6 +29,7 @@ SCOPES = {
     ChannelKind.ORDERS: "exchange:read",
     ChannelKind.FILLS: "exchange:read",
     ChannelKind.ACCOUNTS: "exchange:read",
+    ChannelKind.REBALANCE: "portfolio:read",
 }
 
 _PER_USER = {
@@ -36,6 +38,7 @@ _PER_USER = {
     ChannelKind.ORDERS,
     ChannelKind.FILLS,
     ChannelKind.ACCOUNTS,
+    ChannelKind.REBALANCE,
 }
 
 NEVER_DROPPED = {ChannelKind.ORDERS, ChannelKind.FILLS}

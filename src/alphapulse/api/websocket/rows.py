@@ -14,6 +14,7 @@ from alphapulse.api.views.market import price_id, price_line
 from alphapulse.api.views.orders import order_view, trade_view
 from alphapulse.api.views.portfolio import summary_of
 from alphapulse.api.views.positions import Line
+from alphapulse.api.views.rebalance import progress_of
 from alphapulse.api.websocket.channels import Channel, ChannelKind
 from alphapulse.api.websocket.topics import Row
 from alphapulse.domain.identifiers import Symbol
@@ -58,16 +59,23 @@ class LiveRows:
                 return self._tickers(channel.symbol)
             case ChannelKind.CANDLES:
                 return self._candles(channel)
+            case _:
+                return self._of_viewer(channel.kind, viewer)
+
+    def _of_viewer(self, kind: ChannelKind, viewer: Viewer) -> Iterable[Row]:
+        match kind:
             case ChannelKind.PORTFOLIO:
                 return self._portfolio(viewer)
             case ChannelKind.POSITIONS:
                 return self._positions(viewer)
             case ChannelKind.ORDERS:
                 return self._live_orders(viewer)
-            case ChannelKind.FILLS:
-                return ()  # they only ever come
             case ChannelKind.ACCOUNTS:
                 return self._accounts(viewer)
+            case ChannelKind.REBALANCE:
+                return self._rebalances(viewer)
+            case _:
+                return ()  # fills only ever come
 
     def _tickers(self, symbol: Symbol | None) -> Iterator[Row]:
         live, now = self._services.live, self._services.clock.now()
@@ -125,6 +133,12 @@ class LiveRows:
         for account in service.accounts(viewer):
             view = account_view(account, service)
             yield Row(account.id, view, partial(_encode, view))
+
+    def _rebalances(self, viewer: Viewer) -> Iterator[Row]:
+        for record in self._services.live.runs.values():
+            if viewer.owner_id in {None, record.user_id}:
+                for row in progress_of(record):
+                    yield Row(row.id, row, partial(_encode, row))
 
 
 def _encode_order(order: Order) -> bytes:

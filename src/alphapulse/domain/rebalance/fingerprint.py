@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from decimal import Decimal
 
+from alphapulse.domain.balance import Wallet
 from alphapulse.domain.identifiers import Asset
 from alphapulse.domain.money import EXACT, plain
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
@@ -16,6 +17,8 @@ from alphapulse.domain.rebalance.situation import Situation
 from alphapulse.domain.rebalance.targets import Weights
 
 _HUNDRED = Decimal(100)
+# What is free there moves with the prices of open contracts, while what is there stays.
+_MARGINED = {Wallet.FUTURES, Wallet.UNIFIED, Wallet.MARGIN}
 _PCT_STEP = Decimal("0.0001")
 
 
@@ -74,10 +77,8 @@ def _facts(situation: Situation, excluded: frozenset[Asset]) -> Iterator[str]:
     for holding in situation.holdings:
         one = holding.balance
         if holding.account_id in ours and one.asset not in excluded and not one.is_empty:
-            yield _line(
-                "balance", holding.account_id, one.wallet, one.asset, one.free, one.locked,
-                one.borrowed,
-            )  # fmt: skip
+            parts = (one.total,) if one.wallet in _MARGINED else (one.free, one.locked)
+            yield _line("balance", holding.account_id, one.wallet, one.asset, *parts, one.borrowed)
     for market in situation.markets:
         rules = market.instrument
         yield _line(

@@ -20,6 +20,9 @@ from alphapulse.domain.rebalance.plan import Plan
 from alphapulse.domain.rebalance.trades import Phase, Trade
 from alphapulse.errors import Conflict
 
+ATTEMPTS_MAX = 5
+"""An order that was never sent, because the program ended before, is tried again so often."""
+
 
 class RunStatus(StrEnum):
     PLANNED = "planned"
@@ -68,14 +71,17 @@ class Leg:
     """One trade of the plan on its way. Quantities are base units.
 
     ``quantity`` is what the present order is for, ``None`` before it is decided. The sums count the
-    orders before it: a limit order that timed out may be followed by one at the market, with the
-    next ``attempt``. ``is_left`` marks one that stays in the book while the run goes on.
+    orders before it: a limit order that timed out may be followed by one at the market, and one
+    that was never sent is tried again, each with the next ``attempt``. ``is_left`` marks one that
+    stays in the book while the run goes on.
     """
 
     run_id: str
     trade: Trade
     status: LegStatus = LegStatus.WAITING
     attempt: int = 0
+    is_at_market: bool = False
+    """Whatever the style says: its time as a limit order is over."""
     quantity: Decimal | None = None
     sent_at: datetime | None = None
     cancel_asked_at: datetime | None = None
@@ -104,11 +110,13 @@ class Leg:
 @dataclass(frozen=True, slots=True)
 class LegOrder:
     """What is known of the order of a leg: ``brought`` is what its fills brought of the asset that
-    the trade gets, less fees taken from it."""
+    the trade gets, less fees taken from it. ``reason`` is why it ended, where more is known than
+    its status."""
 
     status: OrderStatus
     filled_quantity: Decimal
     brought: Decimal
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +236,32 @@ def _seen(leg: Leg, orders: Mapping[str, LegOrder], run: Run) -> Leg:
         return leg
     if order.status is OrderStatus.FILLED:
         return _closed(leg)
-    wants_market = run.style.on_timeout is OnTimeout.MARKET and leg.trade.type is OrderType.LIMIT
-    if leg.cancel_asked_at is not None and wants_market and not leg.attempt and not run.is_stopping:
+    if order.status is OrderStatus.WITHDRAWN and leg.attempt + 1 < ATTEMPTS_MAX:
+        return _again(leg)
+    if leg.cancel_asked_at is not None and _goes_to_market(leg, run):
         return _at_market(leg, order)
     return _closed(leg, _why_ended(leg, order, run))
 
 
+def _again(leg: Leg) -> Leg:
+    """It was certainly never sent, so a new order under a new key doubles nothing."""
+    return replace(
+        leg,
+        attempt=leg.attempt + 1,
+        status=LegStatus.WAITING,
+        sent_at=None,
+        cancel_asked_at=None,
+    )
+
+
+def _goes_to_market(leg: Leg, run: Run) -> bool:
+    is_limit = leg.trade.type is OrderType.LIMIT and not leg.is_at_market
+    return run.style.on_timeout is OnTimeout.MARKET and is_limit and not run.is_stopping
+
+
 def _why_ended(leg: Leg, order: LegOrder, run: Run) -> str:
     if leg.cancel_asked_at is None:
-        return order.status.value
+        return order.reason or order.status.value
     return "stopped" if run.is_stopping else "timed_out"
 
 
@@ -249,6 +274,7 @@ def _at_market(leg: Leg, order: LegOrder) -> Leg:
     return replace(
         leg,
         attempt=leg.attempt + 1,
+        is_at_market=True,
         status=LegStatus.WAITING,
         quantity=left,
         sent_at=None,
@@ -366,7 +392,7 @@ def _action(leg: Leg, orders: Mapping[str, LegOrder], run: Run, now: datetime) -
 
 def _send(leg: Leg, run: Run) -> Send:
     trade = leg.trade
-    is_limit = trade.type is OrderType.LIMIT and not leg.attempt
+    is_limit = trade.type is OrderType.LIMIT and not leg.is_at_market
     request = OrderRequest(
         account_id=trade.account_id,
         symbol=trade.symbol,

@@ -15,6 +15,7 @@ from alphapulse.domain.order import OrderStatus, OrderType, Side
 from alphapulse.domain.rebalance.constraints import OnTimeout, Style
 from alphapulse.domain.rebalance.plan import Plan
 from alphapulse.domain.rebalance.run import (
+    ATTEMPTS_MAX,
     Cancel,
     Leg,
     LegOrder,
@@ -340,3 +341,27 @@ def test_a_wrong_order_path_that_forgets_a_key_would_be_caught() -> None:
     keys = [one.key for one in paper.sends]
     assert len(keys) == 2
     assert len(set(keys)) == 1
+
+
+def test_an_order_that_was_never_sent_is_tried_again_under_the_next_key() -> None:
+    paper = Paper(make_plan())
+    paper.step()
+    sent = paper.sends[-1]
+    paper.tell(sent.key, OrderStatus.WITHDRAWN, Decimal(0))
+    paper.step()
+
+    again = paper.sends[-1]
+    assert (again.seq, again.request) == (sent.seq, sent.request)
+    assert again.key != sent.key
+
+
+def test_an_order_that_is_never_sent_ends_its_leg_at_last() -> None:
+    paper = Paper(make_plan())
+    for _ in range(2 * ATTEMPTS_MAX):
+        paper.step()
+        for leg in paper.legs:
+            if leg.status is LegStatus.SENT:
+                paper.tell(leg.key, OrderStatus.WITHDRAWN, Decimal(0))
+
+    assert paper.run.status is RunStatus.FAILED
+    assert len(paper.sends) == len({send.key for send in paper.sends}) == ATTEMPTS_MAX

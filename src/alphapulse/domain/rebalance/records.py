@@ -1,0 +1,109 @@
+"""Records: what is stored of plans, runs and target sets. Pure."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from alphapulse.domain.identifiers import AccountId, Asset, UserId
+from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
+from alphapulse.domain.rebalance.plan import Plan, PlanRequest
+from alphapulse.domain.rebalance.run import Leg, Run
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """A plan as it was shown, and all that is needed to make it again.
+
+    ``accounts`` are those it may trade in. ``target_set_id`` is the set it was made for, if any.
+    """
+
+    id: str
+    user_id: UserId
+    request: PlanRequest
+    accounts: tuple[AccountId, ...]
+    plan: Plan
+    created_at: datetime
+    expires_at: datetime
+    target_set_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run with its legs, the plan it executes and the user who asked for it."""
+
+    run: Run
+    legs: tuple[Leg, ...]
+    plan_id: str
+    user_id: UserId
+    accounts: tuple[AccountId, ...]
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+
+class RuleKind(StrEnum):
+    """How weights follow from a list of assets."""
+
+    EQUAL = "equal"
+    INVERSE_VOLATILITY = "inverse_volatility"
+    RISK_PARITY = "risk_parity"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRule:
+    """``cap`` is the most that one asset may have, a share of one; what is over goes to the
+    others."""
+
+    kind: RuleKind
+    assets: tuple[Asset, ...]
+    cap: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``weight`` is a share of one."""
+
+    asset: Asset
+    weight: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChoice:
+    """What a person aims at: targets with an asset for the rest, or a rule."""
+
+    targets: tuple[Target, ...] = ()
+    rest_asset: Asset | None = None
+    rule: TargetRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSet:
+    """Targets under a name.
+
+    A plan is proposed when an asset is further from its target than ``drift_threshold_pct``, in
+    points of weight, or when ``every`` has passed since the last one. It is executed without being
+    asked for only where ``may_execute`` says so.
+    """
+
+    id: str
+    user_id: UserId
+    version: int
+    name: str
+    choice: TargetChoice
+    created_at: datetime
+    updated_at: datetime
+    accounts: tuple[AccountId, ...] = ()
+    """None: every account of the user."""
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    constraints: Constraints = field(default_factory=Constraints)
+    style: Style = field(default_factory=Style)
+    drift_threshold_pct: Decimal | None = None
+    every: timedelta | None = None
+    may_execute: bool = False
+    proposed_plan_id: str | None = None
+    proposed_at: datetime | None = None

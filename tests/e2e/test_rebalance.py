@@ -1,0 +1,283 @@
+"""Rebalancing by the API, through the whole product, at the simulated exchange."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from alphapulse.database.settings import DatabaseSettings
+from alphapulse.simulator.simulator import Simulator
+from tests.eventually import eventually
+from tests.fixtures.product import WITHOUT_A_MARKET, messages
+from tests.fixtures.trading import NO_LIMITS, Said, Trader, trading
+
+PATH = "/api/portfolio/rebalance"
+
+
+PAYS_FEES = "BNB"
+"""What the venue takes fees from: all of it cannot be sold beside others."""
+
+
+def aim(trader: Trader, **changes: Any) -> dict[str, Any]:
+    """Half bitcoin, the rest dollars, at the market; everything is sold for that."""
+    body: dict[str, Any] = {
+        "targets": [{"asset": "BTC", "weight": "0.5"}],
+        "rest_asset": "USDT",
+        "accounts": [trader.account],
+        "constraints": {"exclude": [WITHOUT_A_MARKET, PAYS_FEES]},
+        "style": {"type": "market"},
+    }
+    return body | changes
+
+
+async def planned(trader: Trader, **changes: Any) -> dict[str, Any]:
+    status, _, plan = await trader.ask("POST", PATH, aim(trader, **changes))
+    assert status == 200, plan
+    return plan
+
+
+async def refused(trader: Trader, status: int, code: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The problem of a request after which nothing may have reached the venue."""
+    seen = trader.simulator.orders_seen
+    found, _, problem = await trader.ask("POST", PATH, body, "refused")
+    assert (found, problem["code"]) == (status, code), problem
+    assert problem["fix"]
+    assert trader.simulator.orders_seen == seen
+    return problem
+
+
+async def execute(trader: Trader, plan_id: str, key: str = "one") -> Said:
+    return await trader.ask("POST", PATH, {"mode": "execute", "plan_id": plan_id}, key)
+
+
+async def started(trader: Trader, **changes: Any) -> dict[str, Any]:
+    """A run of a new plan."""
+    plan = await planned(trader, **changes)
+    status, _, run = await execute(trader, plan["plan_id"], plan["plan_id"])
+    assert status == 202, run
+    return run
+
+
+async def show(trader: Trader, run: dict[str, Any]) -> dict[str, Any]:
+    return await trader.product.get(f"{PATH}/{run['run_id']}")
+
+
+async def ended(trader: Trader, run: dict[str, Any]) -> dict[str, Any]:
+    """The run when it is over."""
+
+    async def is_over() -> bool:
+        return (await show(trader, run))["ended_at"] is not None
+
+    await eventually(is_over, within_s=40)
+    return await show(trader, run)
+
+
+async def test_a_plan_is_executed_sells_first_and_only_once(
+    database_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    async with trading(database_settings, tmp_path, simulator, NO_LIMITS) as trader:
+        plan = await planned(trader)
+        phases = [trade["phase"] for trade in plan["trades"]]
+        assert phases == sorted(phases, key=["sell", "buy"].index)
+        assert set(phases) == {"sell", "buy"}
+        weights = {line["asset"]: Decimal(line["weight"]) for line in plan["after"]}
+        reasons = {one["asset"]: one["reason"] for one in plan["not_reachable"]}
+        assert abs(weights["BTC"] - Decimal("0.5")) < Decimal("0.02")
+        assert reasons["ADA"] == "locked"
+        assert trader.simulator.orders_seen == 0
+        assert await trader.product.get(f"{PATH}/plans/{plan['plan_id']}")
+
+        async with trader.product.subscribed("rebalance") as ws:
+            said = await asyncio.gather(
+                *(execute(trader, plan["plan_id"], f"key {n}") for n in range(10))
+            )
+            assert {status for status, _, _ in said} == {202}
+            (run_id,) = {run["run_id"] for _, _, run in said}
+            done = await ended(trader, said[0][2])
+            assert done["status"] == "done", done
+            seen = set()
+            async for message in messages(ws):
+                for row in message.get("data", ()):
+                    seen.add((row["id"], row["leg"] and row["leg"]["status"], row["run_status"]))
+                if (run_id, None, "done") in seen:
+                    break
+
+        assert {one["status"] for one in done["orders"]} == {"filled"}
+        assert {(f"{run_id}.1", "filled", "done")} <= seen
+        assert simulator.orders_seen == len(plan["trades"])
+        orders = [await trader.load(one["order_id"]) for one in done["orders"]]
+        assert {order["origin"] for order in orders} == {"rebalance"}
+        sold = max(order["closed_at"] for order in orders if order["side"] == "sell")
+        assert all(order["created_at"] >= sold for order in orders if order["side"] == "buy")
+
+        status, headers, again = await execute(trader, plan["plan_id"], "key 0")
+        assert (status, again["run_id"]) == (202, run_id)
+        assert headers["Idempotency-Replayed"] == "true"
+        assert (await execute(trader, plan["plan_id"], "another"))[2]["status"] == "done"
+        assert simulator.orders_seen == len(plan["trades"])
+        listed = await trader.product.get(PATH)
+        assert [one["run_id"] for one in listed["items"]] == [run_id]
+        after = await planned(trader, tolerance={"absolute_pct": "2"})
+        assert after["trades"] == []
+
+
+async def test_what_cannot_be_meant_is_refused_with_its_field(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS) as trader:
+        half = {"asset": "BTC", "weight": "0.6"}
+        for targets, field in (
+            ([half, {"asset": "ETH", "weight": "0.6"}], "/targets"),
+            ([{"asset": "NOSUCHCOIN", "weight": "0.5"}], "/targets/0/asset"),
+            ([half, half], "/targets/1/asset"),
+            ([], "/targets"),
+        ):
+            body = aim(trader, targets=targets)
+            problem = await refused(trader, 422, "validation_failed", body)
+            assert problem["errors"][0]["pointer"] == field
+        body = aim(trader, rest_asset=None)
+        await refused(trader, 422, "validation_failed", body)
+        await refused(trader, 404, "not_found", aim(trader, accounts=["nobody"]))
+        await refused(trader, 404, "not_found", {"mode": "execute", "plan_id": "none"})
+        await refused(trader, 422, "validation_failed", {"mode": "execute"})
+
+        plan = await planned(trader)
+        status, _, problem = await trader.ask(
+            "POST", PATH, {"mode": "execute", "plan_id": plan["plan_id"]}
+        )
+        assert (status, problem["code"]) == (400, "missing_idempotency_key")
+        status, _, checked = await trader.ask(
+            "POST", PATH, {"mode": "execute", "plan_id": plan["plan_id"], "dry_run": True}
+        )
+        assert (status, checked["plan_id"]) == (200, plan["plan_id"])
+        assert simulator.orders_seen == 0
+
+
+async def test_a_rule_makes_the_weights(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS) as trader:
+        rule = {"kind": "equal", "assets": ["BTC", "ETH", "SOL", "USDT"]}
+        plan = await planned(trader, targets=[], rest_asset=None, rule=rule, dry_run=True)
+
+        assert plan["plan_id"] is None
+        targets = {line["asset"]: line["target"] for line in plan["before"]}
+        assert {targets[asset] for asset in rule["assets"]} == {"0.25"}
+
+
+async def test_a_plan_is_not_executed_when_something_changed_or_time_passed(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS) as trader:
+        plan, brief = await planned(trader), await planned(trader, ttl_s=1)
+        order = {"mode": "execute", "plan_id": plan["plan_id"]}
+        await trader.placed(**trader.market())
+        await refused(trader, 409, "plan_changed", order)
+
+        async def is_expired() -> bool:
+            body = {"mode": "execute", "plan_id": brief["plan_id"], "dry_run": True}
+            return (await trader.ask("POST", PATH, body))[0] == 410
+
+        await eventually(is_expired)
+        body = {"mode": "execute", "plan_id": brief["plan_id"]}
+        await refused(trader, 410, "plan_expired", body)
+
+
+async def test_nothing_is_planned_from_what_is_not_known(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS) as trader:
+        problem = await refused(
+            trader, 503, "inputs_not_good", aim(trader, constraints={"exclude": []})
+        )
+        (error,) = problem["errors"]
+        assert (error["pointer"], error["code"]) == (f"/{WITHOUT_A_MARKET}", "price_missing")
+
+        simulator.faults.accept_then_time_out(venue="binance")
+        await trader.place()
+
+        async def is_settled() -> bool:
+            return (await trader.ask("POST", PATH, aim(trader)))[0] == 200
+
+        await eventually(is_settled)
+        simulator.stop_venue("binance")
+
+        async def is_stale() -> bool:
+            _, _, problem = await trader.ask("POST", PATH, aim(trader))
+            codes = {error["code"] for error in problem.get("errors", ())}
+            return {"balances_stale", "price_stale"} <= codes
+
+        await eventually(is_stale, within_s=40)
+        simulator.start_venue("binance")
+        await eventually(is_settled, within_s=40)
+
+
+async def test_the_kill_switch_refuses_a_start_and_halts_a_run(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS) as trader:
+        plan = await planned(trader)
+        await trader.product.post("/api/trading/halt", {"reason": "odd prices"})
+        order = {"mode": "execute", "plan_id": plan["plan_id"]}
+        await refused(trader, 423, "trading_halted", order)
+        await trader.product.post("/api/trading/resume", {"reason": "they are right"})
+
+        run = await started(trader, style=RESTING)
+        await eventually(lambda: _has(trader, run, "sent"))
+        await trader.product.post("/api/trading/halt", {"reason": "again"})
+        await eventually(lambda: _is(trader, run, "halted"))
+        status, _, problem = await trader.ask("POST", f"{PATH}/{run['run_id']}/resume")
+        assert (status, problem["code"]) == (423, "trading_halted")
+        await trader.product.post("/api/trading/resume", {"reason": "well"})
+        status, _, shown = await trader.ask("POST", f"{PATH}/{run['run_id']}/resume")
+        assert (status, shown["status"]) == (200, "running")
+        await _stop(trader, run)
+
+
+async def test_a_run_is_paused_resumed_and_stopped_and_no_second_one_starts(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS) as trader:
+        other = await planned(trader)
+        run = await started(trader, style=RESTING)
+        order = {"mode": "execute", "plan_id": other["plan_id"]}
+        await eventually(lambda: _has(trader, run, "sent"))
+        problem = await refused_in_any_case(trader, order)
+        assert problem["code"] == "run_in_progress"
+
+        path = f"{PATH}/{run['run_id']}"
+        assert (await trader.ask("POST", f"{path}/pause"))[2]["status"] == "paused"
+        status, _, problem = await trader.ask("POST", f"{path}/pause")
+        assert (status, problem["code"]) == (409, "conflict")
+        assert (await trader.ask("POST", f"{path}/resume"))[2]["status"] == "running"
+        done = await _stop(trader, run)
+        assert {one["status"] for one in done["orders"]} <= {"failed", "partly", "skipped"}
+        status, _, problem = await trader.ask("POST", f"{path}/resume")
+        assert (status, problem["code"]) == (409, "conflict")
+
+
+RESTING = {"type": "limit", "post_only": True, "offset_bps": "300", "step_timeout_s": 600}
+"""Sales that wait far above the market."""
+
+
+async def refused_in_any_case(trader: Trader, body: dict[str, Any]) -> dict[str, Any]:
+    status, _, problem = await trader.ask("POST", PATH, body, "other")
+    assert status == 409, problem
+    return problem
+
+
+async def _has(trader: Trader, run: dict[str, Any], status: str) -> bool:
+    orders = (await show(trader, run))["orders"]
+    return any(one["status"] == status for one in orders)
+
+
+async def _is(trader: Trader, run: dict[str, Any], status: str) -> bool:
+    return bool((await show(trader, run))["status"] == status)
+
+
+async def _stop(trader: Trader, run: dict[str, Any]) -> dict[str, Any]:
+    status, _, shown = await trader.ask("POST", f"{PATH}/{run['run_id']}/stop")
+    assert (status, shown["is_stopping"]) == (200, True)
+    done = await ended(trader, run)
+    assert done["status"] == "stopped"
+    return done
