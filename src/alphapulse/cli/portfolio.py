@@ -1,11 +1,16 @@
-"""`alphapulse portfolio`: what everything is worth now, and how old that number is."""
+"""`alphapulse portfolio`: what everything is worth now, how old that is, and how it changed."""
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated
 
 import typer
 
 from alphapulse.cli.console import UNKNOWN, age, grouped, out, price, print_json, print_table, talk
 from alphapulse.cli.options import AsJson, DataDir, Demo, data_dir
+from alphapulse.domain.money import ZERO
+
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def portfolio(
@@ -16,17 +21,22 @@ def portfolio(
     demo: Demo = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the total value, every position, and what could not be priced."""
+    """Show the total value, how it changed, every position, and what could not be priced."""
     from alphapulse.cli.client import LocalClient
 
     client = LocalClient(data_dir(folder, demo=demo))
     query = {"currency": currency} if currency else {}
     summary = client.get("/api/portfolio/summary", query)
     positions = client.get("/api/portfolio/positions", query)
+    history = []
+    if _is_recorded(summary):
+        week = query | {"range": "7d", "interval": "4h"}
+        history = client.get("/api/portfolio/history", week)["items"]
     if as_json:
-        print_json({"summary": summary, "positions": positions["items"]})
+        print_json({"summary": summary, "positions": positions["items"], "history": history})
         return
     _show_summary(summary)
+    _show_changes(summary, history)
     _show_positions(positions["items"])
 
 
@@ -45,7 +55,36 @@ def _show_summary(summary: dict) -> None:  # type: ignore[type-arg]
     for item in summary["unpriced"]:
         quantity = UNKNOWN if item["quantity"] is None else item["quantity"]
         out.print(f"  [yellow]unpriced[/] {quantity} {item['asset']}: {item['reason']}")
+
+
+def _is_recorded(summary: dict) -> bool:  # type: ignore[type-arg]
+    changes = (summary["change"] or {}).values()
+    return any(change["abs"] is not None for change in changes)
+
+
+def _show_changes(summary: dict, history: list[dict]) -> None:  # type: ignore[type-arg]
+    """Only what was recorded: nothing in the first hour."""
+    for window, change in (summary["change"] or {}).items():
+        if change["abs"] is not None:
+            percent = UNKNOWN if change["pct"] is None else grouped(change["pct"], 2)
+            out.print(f"  {window:>3} {_signed(change['abs'])} ({percent} %), deposits apart")
+    if len(history) > 1:
+        out.print(f"  last 7 days {sparkline([item['value'] for item in history])}")
     out.print()
+
+
+def _signed(number: str) -> str:
+    return f"{'' if number.startswith('-') else '+'}{grouped(number, 2)}"
+
+
+def sparkline(values: Sequence[str | None]) -> str:
+    """A line of text as a chart, from the lowest to the highest; a blank where nobody knows."""
+    known = [Decimal(value) for value in values if value is not None]
+    low, high = min(known, default=ZERO), max(known, default=ZERO)
+    scale = (high - low) / (len(_BARS) - 1) or 1
+    return "".join(
+        " " if value is None else _BARS[int((Decimal(value) - low) / scale)] for value in values
+    )
 
 
 def _show_positions(items: list[dict]) -> None:  # type: ignore[type-arg]
