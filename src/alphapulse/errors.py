@@ -2,6 +2,7 @@
 
 AlphaPulseError
 ├── InvalidInput                 what the caller sent cannot be right
+│   ├── BadRows                  rows of a file cannot be read; nothing was imported
 │   ├── KeyRefused               the exchange did not accept the key
 │   └── KeyTooPowerful           the key may withdraw, which nothing here needs
 │   ├── MissingIdempotencyKey    a repeat of this could not be told from a second one
@@ -42,6 +43,7 @@ AlphaPulseError
 │   ├── InputsNotGood            an input of a plan is missing, stale or in doubt
 │   ├── SetupRequired            no account exists yet
 │   └── NotRunning               no server answers on this data folder
+├── ExtraMissing                 this needs a library that is not installed
 ├── RefreshTimedOut              the exchanges did not answer within the wait
 ├── WorkerStopped                the thread that owns this is not running
 ├── DatabaseError
@@ -101,6 +103,13 @@ class InvalidInput(AlphaPulseError):
 
     code = "validation_failed"
     fix = "Correct the named field and send it again."
+
+
+class BadRows(InvalidInput):
+    """Rows of the file cannot be read, and nothing was imported; ``facts['rows']`` names them."""
+
+    code = "bad_rows"
+    fix = "Correct the named lines, or the mapping, and send the whole file again."
 
 
 class KeyRefused(InvalidInput):
@@ -396,6 +405,13 @@ class SetupRequired(NotReady):
 
     code = "setup_required"
     fix = "Open the one-time link that the server printed at its start."
+
+
+class ExtraMissing(AlphaPulseError):
+    """This needs a library that is not installed with AlphaPulse by itself."""
+
+    code = "extra_missing"
+    fix = "Install it with `pip install 'alphapulse[parquet]'`, or ask for csv or json."
 
 
 class RefreshTimedOut(AlphaPulseError):

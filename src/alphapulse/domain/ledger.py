@@ -6,8 +6,8 @@ A contract is an asset of its own here, counted in contracts under its symbol: a
 sum of its fills.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -128,6 +128,13 @@ class Sum:
         return Sum(EXACT.add(self.quantity, quantity), EXACT.add(self.after_opening, after))
 
 
+def is_after_opening(at: datetime, subject: Subject, opened: Mapping[Subject, datetime]) -> bool:
+    """Whether the book of ``subject`` was open already. What has no book of its own belongs to
+    those opened first."""
+    opened_at = opened.get(subject) or min(opened.values(), default=None)
+    return opened_at is not None and at > opened_at
+
+
 def entry_of_fill(fill: Fill) -> Entry:
     """A trade and, where the venue told it already, its fee.
 
@@ -178,6 +185,13 @@ _OTHER_SIDES = {
 }
 
 
+_BOOKS = {
+    EntryKind.FILL: Book.TRADES,
+    EntryKind.ADJUSTMENT: Book.ADJUSTMENTS,
+    **dict(_OTHER_SIDES.values()),
+}
+
+
 def entry_of_flow(flow: CashFlow) -> Entry:
     kind, other_side = _OTHER_SIDES[flow.kind]
     return Entry(
@@ -190,6 +204,17 @@ def entry_of_flow(flow: CashFlow) -> Entry:
         reference=flow.reference,
         note=flow.note,
     )
+
+
+def other_side(kind: EntryKind) -> Book:
+    """Where what an entry of that kind moves comes from, or goes to."""
+    return _BOOKS[kind]
+
+
+def reversal_of(entry: Entry, key: str, note: str) -> Entry:
+    """What takes an entry back, as if it had never been: at its own time, out of its own books."""
+    postings = (Posting(one.book, one.subject, EXACT.minus(one.quantity)) for one in entry.postings)
+    return replace(entry, key=key, note=note, postings=tuple(postings))
 
 
 def adjustment(
