@@ -17,6 +17,7 @@ from alphapulse.database.repositories.candles import Candles
 from alphapulse.database.repositories.credentials import StoredCredentials
 from alphapulse.database.repositories.fills import FillCursors, Fills
 from alphapulse.database.repositories.idempotency import IdempotencyKeys
+from alphapulse.database.repositories.imports import Imports
 from alphapulse.database.repositories.instruments import Instruments
 from alphapulse.database.repositories.intents import Intents
 from alphapulse.database.repositories.ledger import FlowCursors, Ledger
@@ -54,6 +55,7 @@ class UnitOfWork:
         self.target_sets = TargetSets(statements)
         self.ledger = Ledger(statements)
         self.net_worth = NetWorth(statements, self.ledger)
+        self.imports = Imports(statements, self.ledger)
         self.fills = Fills(statements, self.ledger)
         self.fill_cursors = FillCursors(statements)
         self.flow_cursors = FlowCursors(statements)

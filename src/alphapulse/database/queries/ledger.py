@@ -1,10 +1,10 @@
-"""Query Builders: the ledger in pages, newest first."""
+"""Query Builders: the ledger in pages, newest first or in order."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, literal, select, tuple_
 
 from alphapulse.database.queries.page import Listed, Page, newest_first
 from alphapulse.database.repositories.ledger import ENTRY_COLUMNS
@@ -32,21 +32,56 @@ async def entry_page(
     tx: UnitOfWork, wanted: EntryFilter, *, cursor: str | None = None, limit: int
 ) -> Page[RecordedEntry]:
     """Entries by when they occurred. Raises `InvalidInput` for a broken cursor or limit."""
-    c, p = ledger_entries.c, ledger_postings.c
-    query = select(*ENTRY_COLUMNS)
-    if wanted.account_ids is not None:
-        query = query.where(c.account_id.in_(wanted.account_ids))
-    if wanted.kinds is not None:
-        query = query.where(c.kind.in_(wanted.kinds))
-    if wanted.subject is not None:
-        moves = (p.entry_id == c.id) & (p.subject == wanted.subject)
-        query = query.where(exists().where(moves))
-    if wanted.start is not None:
-        query = query.where(c.occurred_at >= wanted.start)
-    if wanted.end is not None:
-        query = query.where(c.occurred_at < wanted.end)
+    c = ledger_entries.c
     rows, next_cursor = await newest_first(
-        tx.statements, query, time=c.occurred_at, id=c.id, cursor=cursor, limit=limit
+        tx.statements,
+        select(*ENTRY_COLUMNS).where(*_conditions(wanted)),
+        time=c.occurred_at,
+        id=c.id,
+        cursor=cursor,
+        limit=limit,
     )
     found = await tx.ledger.with_postings(rows)
     return Page(tuple(Listed(stored.id, stored) for stored in found), next_cursor)
+
+
+async def entries_in_order(
+    tx: UnitOfWork,
+    wanted: EntryFilter,
+    *,
+    newest_id: int,
+    after: RecordedEntry | None = None,
+    limit: int,
+) -> tuple[RecordedEntry, ...]:
+    """The next entries by when they occurred, the earliest first.
+
+    Args:
+        tx: a reading unit of work; each page may have its own.
+        wanted: which entries.
+        newest_id: none that was recorded later. As nothing is ever removed, pages that are read
+            one after another are together what was there at one moment.
+        after: the last one of the page before.
+        limit: how many.
+    """
+    c = ledger_entries.c
+    query = select(*ENTRY_COLUMNS).where(*_conditions(wanted), c.id <= newest_id)
+    if after is not None:
+        at = literal(after.entry.occurred_at, c.occurred_at.type)
+        place = tuple_(at, literal(after.id, c.id.type))
+        query = query.where(tuple_(c.occurred_at, c.id) > place)
+    query = query.order_by(c.occurred_at, c.id).limit(limit)
+    return await tx.ledger.with_postings(await tx.statements.rows(query))
+
+
+def _conditions(wanted: EntryFilter) -> Iterator[ColumnElement[bool]]:
+    c, p = ledger_entries.c, ledger_postings.c
+    if wanted.account_ids is not None:
+        yield c.account_id.in_(wanted.account_ids)
+    if wanted.kinds is not None:
+        yield c.kind.in_(wanted.kinds)
+    if wanted.subject is not None:
+        yield exists().where((p.entry_id == c.id) & (p.subject == wanted.subject))
+    if wanted.start is not None:
+        yield c.occurred_at >= wanted.start
+    if wanted.end is not None:
+        yield c.occurred_at < wanted.end

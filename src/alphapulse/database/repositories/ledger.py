@@ -18,7 +18,16 @@ from alphapulse.database.tables.ledger import (
 from alphapulse.database.tables.trading import asset_books
 from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import AccountId
-from alphapulse.domain.ledger import Book, Entry, EntryKind, Posting, RecordedEntry, Subject, Sum
+from alphapulse.domain.ledger import (
+    Book,
+    Entry,
+    EntryKind,
+    Posting,
+    RecordedEntry,
+    Subject,
+    Sum,
+    is_after_opening,
+)
 from alphapulse.domain.money import EXACT
 from alphapulse.observability.metrics import LEDGER_CONTRADICTIONS
 
@@ -75,7 +84,7 @@ class Ledger:
         """
         if not told:
             return ()
-        known = await self._known(told)
+        known = await self.known(told)
         new: dict[Key, Entry] = {}
         for entry in told:
             key = (entry.account_id, entry.key)
@@ -126,7 +135,7 @@ class Ledger:
         while rows := await self._moved_after(account_id, last):
             for row in rows:
                 place = (account_id, row.book, row.subject)
-                is_after = _is_after_opening(row.occurred_at, row.subject, opened)
+                is_after = is_after_opening(row.occurred_at, row.subject, opened)
                 before = found.get(place, Sum())
                 found[place] = before.plus(row.quantity, is_after_opening=is_after)
             last = rows[-1].id
@@ -231,7 +240,8 @@ class Ledger:
         named = update(ledger_entries).where(mine).values(reference=reference)
         await self._statements.run(named)
 
-    async def _known(self, told: Sequence[Entry]) -> dict[Key, KnownEntry]:
+    async def known(self, told: Sequence[Entry]) -> dict[Key, KnownEntry]:
+        """Those that are stored under the keys of ``told``."""
         accounts = {entry.account_id for entry in told}
         found: dict[Key, tuple[str | None, list[Posting]]] = {}
         for keys in _portions({entry.key for entry in told}):
@@ -267,7 +277,7 @@ class Ledger:
                 for entry in entries
             ],
         )
-        ids = await self._ids(entries)
+        ids = await self.ids(entries)
         await self._statements.insert(
             ledger_postings,
             [
@@ -283,7 +293,8 @@ class Ledger:
             ],
         )
 
-    async def _ids(self, entries: Sequence[Entry]) -> dict[Key, int]:
+    async def ids(self, entries: Sequence[Entry]) -> dict[Key, int]:
+        """Of those that are stored."""
         accounts = {entry.account_id for entry in entries}
         ids: dict[Key, int] = {}
         for keys in _portions({entry.key for entry in entries}):
@@ -360,15 +371,9 @@ def _count(
         opened = openings.get(entry.account_id, {})
         for posting in entry.postings:
             place = (entry.account_id, posting.book, posting.subject)
-            is_after = _is_after_opening(entry.occurred_at, posting.subject, opened)
+            is_after = is_after_opening(entry.occurred_at, posting.subject, opened)
             before = sums.get(place, Sum())
             sums[place] = before.plus(posting.quantity, is_after_opening=is_after)
-
-
-def _is_after_opening(at: datetime, subject: Subject, opened: Mapping[Subject, datetime]) -> bool:
-    """What has no book of its own belongs to those opened first."""
-    opened_at = opened.get(subject) or min(opened.values(), default=None)
-    return opened_at is not None and at > opened_at
 
 
 def _contradicted(entry: Entry) -> None:

@@ -13,6 +13,7 @@ from alphapulse.database.tables.base import (
     strict_table,
 )
 from alphapulse.domain.ledger import Book, EntryKind
+from alphapulse.domain.transaction_files.reading import FileFormat
 
 ledger_entries = strict_table(
     "ledger_entries",
@@ -64,4 +65,33 @@ flow_cursors = strict_table(
     Column("source", Text, primary_key=True),
     Column("position", Text, nullable=False),
     Column("is_complete", Flag, nullable=False),
+)
+
+# What a person brought in from a file; its entries are in the ledger like all others.
+imports = strict_table(
+    "imports",
+    money_tables,
+    Column("id", Text, primary_key=True),
+    account_id_column(),
+    # A command on this machine is no user of the database.
+    Column("user_id", Text, nullable=False),
+    Column("imported_at", Moment, nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("file_format", Word(FileFormat), nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("known", Integer, nullable=False),
+    Column("contradicting", Integer, nullable=False),
+    Column("similar", Integer, nullable=False),
+    Column("undone_at", Moment),
+    Column("undone_by", Text),
+    Index(None, "account_id", "imported_at"),
+)
+
+import_entries = strict_table(
+    "import_entries",
+    money_tables,
+    Column("import_id", Text, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("entry_id", Id, ForeignKey("ledger_entries.id", ondelete="CASCADE"), primary_key=True),
+    rowid=False,
 )
