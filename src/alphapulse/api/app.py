@@ -35,6 +35,7 @@ from alphapulse.api.routes import (
     rebalance,
     system,
     trading,
+    transaction_files,
     user,
 )
 from alphapulse.api.settings import ApiSettings
@@ -95,7 +96,7 @@ def create_app(
         ),
     )
     for routes in (
-        *(portfolio, history, rebalance, exchange, orders, ledger),
+        *(portfolio, history, rebalance, exchange, orders, ledger, transaction_files),
         *(trading, market, user, system),
     ):
         app.include_router(routes.router)
@@ -112,7 +113,8 @@ def create_app(
 def _guarded(app: ASGIApp, settings: ApiSettings, clock: Clock) -> ASGIApp:
     """``app`` behind everything a request passes first; the outermost is the last here."""
     hosts = frozenset(settings.allowed_hosts)
-    app = BodyGuard(app, settings.body_bytes_max)
+    files = {transaction_files.IMPORT_PATH: settings.import_bytes_max}
+    app = BodyGuard(app, settings.body_bytes_max, files)
     app = RateGuard(app, Rate(settings.requests_per_minute, window_s=60), clock)
     app = OriginGuard(app)
     app = SetupGuard(app)

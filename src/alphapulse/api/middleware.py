@@ -7,6 +7,8 @@ rate, the body. Each either answers with a problem or hands on.
 import asyncio
 import json
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NoReturn
 
 from loguru import logger
@@ -32,7 +34,10 @@ _OPEN_BEFORE_SETUP_EXACTLY = {
 
 
 class RequestContext:
-    """Gives each request its id, its time limit, its log line and its last resort."""
+    """Gives each request its id, its time limit, its log line and its last resort.
+
+    The limit is for each part of an answer: a long file may take its time, a standstill may not.
+    """
 
     def __init__(self, app: ASGIApp, timeout_s: float) -> None:
         self._app = app
@@ -69,7 +74,8 @@ class RequestContext:
 
         try:
             async with asyncio.timeout(self._timeout_s) as limit:
-                await self._app(scope, receive, send_with_headers)
+                send_in_time = _in_time(send_with_headers, limit, self._timeout_s)
+                await self._app(scope, receive, send_in_time)
         except TimeoutError as error:
             if not limit.expired():
                 error_tracking.count(error)
@@ -177,15 +183,19 @@ class BodyGuard:
     different requests.
     """
 
-    def __init__(self, app: ASGIApp, bytes_max: int) -> None:
+    def __init__(
+        self, app: ASGIApp, bytes_max: int, bytes_max_of: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self._app = app
         self._bytes_max = bytes_max
+        self._bytes_max_of = bytes_max_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in _CHANGING:
             await self._app(scope, receive, send)
             return
-        body = await self._read(receive)
+        bytes_max = self._bytes_max_of.get(scope["path"], self._bytes_max)
+        body = await _read(receive, bytes_max)
         kind = problems.BODY_TOO_LARGE if body is None else _flaw_of(body, scope)
         if body is None or kind is not None:
             await _refuse(scope, send, kind or problems.BODY_TOO_LARGE)
@@ -201,25 +211,37 @@ class BodyGuard:
 
         await self._app(scope, replay, send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The whole body; ``None`` as soon as it is too large."""
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            part: bytes = message.get("body", b"")
-            size += len(part)
-            if size > self._bytes_max:
-                return None
-            parts.append(part)
-            if not message.get("more_body", False):
-                return b"".join(parts)
+
+def _in_time(send: Send, limit: asyncio.Timeout, timeout_s: float) -> Send:
+    """Sends, and gives the next part as long as the first had."""
+
+    async def send_in_time(message: Message) -> None:
+        await send(message)
+        if not limit.expired():
+            limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
+
+    return send_in_time
 
 
 def client_address(scope: Scope) -> str:
     """Who is calling; one key for all where the server cannot tell."""
     client = scope.get("client")
     return client[0] if client else "unknown"
+
+
+async def _read(receive: Receive, bytes_max: int) -> bytes | None:
+    """The whole body; ``None`` as soon as it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > bytes_max:
+            return None
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
 
 
 def _flaw_of(body: bytes, scope: Scope) -> Kind | None:

@@ -4,15 +4,17 @@ RFC 9457. The documentation, the OpenAPI document and the tests are made from th
 """
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
 from alphapulse import errors
 from alphapulse.domain.account import KeyCheck
 from alphapulse.domain.money import plain
+from alphapulse.domain.transaction_files.rows import BadRow
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -34,6 +36,7 @@ STATUS: dict[type[errors.AlphaPulseError], int] = {
     errors.TooManyRequests: 429,
     errors.ConfigurationInvalid: 422,
     errors.NotReady: 503,
+    errors.ExtraMissing: 501,
     errors.RefreshTimedOut: 504,
     errors.WorkerStopped: 503,
     errors.DatabaseError: 503,
@@ -84,7 +87,10 @@ METHOD_NOT_ALLOWED = Kind(
     "The Allow header lists the verbs it knows.",
 )
 BODY_TOO_LARGE = Kind(
-    "body_too_large", 413, "The body is larger than 1 MB.", "Send less, or in several parts."
+    "body_too_large",
+    413,
+    "The body is larger than this path takes.",
+    "Send less, or in several parts.",
 )
 UNSUPPORTED_MEDIA_TYPE = Kind(
     "unsupported_media_type", 415, "The body is not JSON.", "Send Content-Type: application/json."
@@ -233,6 +239,8 @@ def _field_errors(error: errors.AlphaPulseError) -> tuple[FieldError, ...]:
     """Which field it is about; of a key that was refused, the steps that failed."""
     if isinstance(error, errors.InputsNotGood):
         return tuple(map(_refusal, error.refusals))
+    if isinstance(error, errors.BadRows):
+        return _row_errors(error)
     field, check = error.facts.get("field"), error.facts.get("check")
     if isinstance(check, KeyCheck):
         return tuple(
@@ -256,6 +264,23 @@ def _refusal(found: errors.InputFault) -> FieldError:
     return FieldError(
         pointer=f"/{found.subject}", location="state", code=found.reason, detail=found.detail
     )
+
+
+def _row_errors(error: errors.BadRows) -> tuple[FieldError, ...]:
+    """A pointer names the line and the column, in the file."""
+    return tuple(
+        FieldError(
+            pointer=f"/{row.line}" if row.column is None else f"/{row.line}/{row.column}",
+            location="file",
+            code=error.code,
+            detail=_place_of(row) + row.reason,
+        )
+        for row in cast(Iterable[BadRow], error.facts["rows"])
+    )
+
+
+def _place_of(row: BadRow) -> str:
+    return f"line {row.line}: " if row.column is None else f"line {row.line}, {row.column}: "
 
 
 def _limit(error: errors.AlphaPulseError) -> Limit | None:

@@ -23,6 +23,7 @@ from alphapulse.cli import (
     setup_link,
     simulate,
     trading,
+    transaction_files,
 )
 from alphapulse.cli.console import talk
 from alphapulse.errors import (
@@ -50,6 +51,10 @@ app.command("accounts")(accounts.accounts)
 app.command("portfolio")(portfolio.portfolio)
 app.command("transactions")(ledger.transactions)
 app.command("reconcile")(ledger.reconcile)
+app.command("export")(transaction_files.export)
+app.command("import")(transaction_files.import_)
+app.command("imports")(transaction_files.imports)
+app.command("undo-import")(transaction_files.undo_import)
 app.command("prices")(prices.prices)
 app.command("doctor")(doctor.doctor)
 app.command("setup-link")(setup_link.setup_link)

@@ -8,13 +8,14 @@ import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode, urlsplit
 
 from alphapulse.cli.folder import running_server
 from alphapulse.errors import AlphaPulseError, NotRunning
 
 TIMEOUT_S = 60.0
+PART_BYTES = 65_536
 
 
 class RefusedByServer(AlphaPulseError):
@@ -58,6 +59,30 @@ class LocalClient:
     def delete(self, path: str) -> dict[str, Any]:
         """Remove."""
         return self._ask("DELETE", path)
+
+    def download(self, path: str, query: list[tuple[str, str]], sink: IO[bytes]) -> None:
+        """Write an answer of any length into ``sink``, as it comes.
+
+        Raises:
+            RefusedByServer: the server answered with a problem.
+            NotRunning: the answer ended before its end.
+        """
+        address = urlsplit(self.url)
+        connection = http.client.HTTPConnection(
+            address.hostname or "127.0.0.1", address.port, timeout=TIMEOUT_S
+        )
+        try:
+            headers = {"Authorization": f"Bearer {self._token()}"}
+            connection.request("GET", f"{path}?{urlencode(query)}", headers=headers)
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                raise RefusedByServer(json.loads(answer.read()))
+            while part := answer.read(PART_BYTES):
+                sink.write(part)
+        except (http.client.HTTPException, ConnectionError, ValueError) as error:
+            raise NotRunning("the server ended the answer", url=self.url) from error
+        finally:
+            connection.close()
 
     def stream(self, channels: list[str]) -> Iterator[str]:
         """Frames of the WebSocket until the server ends it or the user stops."""

@@ -44,6 +44,8 @@ from alphapulse.services.trading import TradingService
 from alphapulse.services.trading_control import TradingControl
 from alphapulse.services.trading_desk import TradingDesk
 from alphapulse.services.trading_settings import TradingSettings
+from alphapulse.services.transaction_export import ExportService
+from alphapulse.services.transaction_import import ImportService
 from alphapulse.services.upkeep import Upkeep
 from alphapulse.services.users import UserService
 
@@ -68,6 +70,8 @@ class Services:
     accounts: AccountService
     orders: OrderService
     ledger: LedgerService
+    imports: ImportService
+    exports: ExportService
     trading: TradingService
     control: TradingControl
     planner: Planner
@@ -164,6 +168,8 @@ class BusinessLogic:
                 ),
                 orders=OrderService(database),
                 ledger=LedgerService(database, requests, self._bus, clock),
+                imports=ImportService(database, requests, self._bus, clock),
+                exports=ExportService(database),
                 trading=trading,
                 control=TradingControl(
                     database, facts, self._synchronizer, self._worker, clock, self._trading

@@ -146,3 +146,11 @@ def test_a_cookie_of_plain_http_is_not_believed_over_https() -> None:
 
     assert headers.session_cookie(cookies, {"scheme": "https"}) == "real"
     assert headers.session_cookie(cookies, {"scheme": "http"}) == "planted"
+
+
+async def test_a_path_that_takes_files_has_a_limit_of_its_own() -> None:
+    for path, status in (("/files", 200), ("/other", 413)):
+        caller = Caller(b'"' + b"x" * 100 + b'"')
+        caller.scope["path"] = path
+        await caller.call(BodyGuard(answer, 4, {"/files": 1000}))
+        assert caller.messages[0]["status"] == status
