@@ -40,7 +40,7 @@ from alphapulse.domain.position import Position
 from alphapulse.domain.valuation import USD
 from alphapulse.errors import DatabaseError, NotReady
 from alphapulse.services.live_state import Changes, LiveState
-from alphapulse.services.portfolio import AccountHealth, PortfolioService
+from alphapulse.services.portfolio import AccountHealth, PortfolioService, Snapshot
 from alphapulse.services.viewer import Viewer
 
 INTERVAL = timedelta(minutes=5)
@@ -150,23 +150,36 @@ class NetWorthRecorder:
     def _take(self, now: datetime) -> None:
         is_gap = self._last_at is None or now - self._last_at > GAP
         pictures: _Pictures = {}
-        worths = self._look(now, self._pictures, pictures, is_gap=is_gap)
+        worths = self._look(self._snapshots(), now, self._pictures, pictures, is_gap=is_gap)
         if worths:
             self._last_at, self._pictures = now, pictures
             self._keep(worths)
 
     def _remember(self, before: Mapping[AccountId, _Held], now: datetime) -> None:
         """What was worth what right before balances changed, and right after."""
+        snapshots = self._snapshots()
         between: _Pictures = {}
-        earlier = self._look(now - JUST_BEFORE, self._pictures, between, held=before)
-        worths = (*earlier, *self._look(now, between, {}))
+        earlier = self._look(snapshots, now - JUST_BEFORE, self._pictures, between, held=before)
+        worths = (*earlier, *self._look(snapshots, now, between, {}))
         for account_id, (holdings, _) in before.items():
             moved = _moved(holdings, self._live.holdings[account_id])
             prices = self._prices(account_id, moved, now)
             self._steps.append(Step(now, account_id, moved, prices, worths))
 
+    def _snapshots(self) -> dict[Asset, Snapshot]:
+        """Every account, valued now in each currency; none while that cannot be done."""
+        try:
+            return {
+                currency: self._portfolio.value(Viewer(currency, None))
+                for currency in self.currencies
+                if self._live.book.knows(currency)
+            }
+        except NotReady:
+            return {}
+
     def _look(
         self,
+        snapshots: Mapping[Asset, Snapshot],
         at: datetime,
         before: _Pictures,
         pictures: _Pictures,
@@ -174,7 +187,7 @@ class NetWorthRecorder:
         held: Mapping[AccountId, _Held] | None = None,
         is_gap: bool = False,
     ) -> tuple[Worth, ...]:
-        """Value every account at the prices of now; nothing while that cannot be done.
+        """A line for each account and currency.
 
         Args:
             before: what was counted at the moment before.
@@ -182,13 +195,7 @@ class NetWorthRecorder:
             held: by some accounts, instead of what they hold now.
         """
         worths = []
-        for currency in self.currencies:
-            if not self._live.book.knows(currency):
-                continue
-            try:
-                snapshot = self._portfolio.value(Viewer(currency, None))
-            except NotReady:
-                return ()
+        for currency, snapshot in snapshots.items():
             now = pictures_of(snapshot.valuation, [one.id for one in snapshot.accounts])
             for account_id, (holdings, positions) in (held or {}).items():
                 valuation = self._portfolio.valued(holdings, positions, currency)
