@@ -60,8 +60,8 @@ class LocalClient:
         """Remove."""
         return self._ask("DELETE", path)
 
-    def download(self, path: str, query: list[tuple[str, str]], sink: IO[bytes]) -> None:
-        """Write an answer of any length into ``sink``, as it comes.
+    def download(self, path: str, query: list[tuple[str, str]], sink: IO[bytes]) -> int:
+        """Write an answer of any length into ``sink``, as it comes; how many bytes.
 
         Raises:
             RefusedByServer: the server answered with a problem.
@@ -77,8 +77,10 @@ class LocalClient:
             answer = connection.getresponse()
             if answer.status >= 400:
                 raise RefusedByServer(json.loads(answer.read()))
+            size = 0
             while part := answer.read(PART_BYTES):
-                sink.write(part)
+                size += sink.write(part)
+            return size
         except (http.client.HTTPException, ConnectionError, ValueError) as error:
             raise NotRunning("the server ended the answer", url=self.url) from error
         finally:

@@ -30,6 +30,7 @@ def export(
     to: Annotated[str | None, typer.Option(help="Before this time.")] = None,
     folder: DataDir = None,
     demo: Demo = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write every movement into a file that can be imported again.
 
@@ -51,11 +52,14 @@ def export(
     part = file.with_name(f"{file.name}.part")
     try:
         with part.open("wb") as sink:
-            client.download("/api/portfolio/export", query, sink)
+            size_bytes = client.download("/api/portfolio/export", query, sink)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
-    talk.print(f"Written to [bold]{escape(str(file))}[/].")
+    if as_json:
+        print_json({"file": str(file), "size_bytes": size_bytes})
+    else:
+        talk.print(f"Written to [bold]{escape(str(file))}[/].")
 
 
 def import_(
@@ -142,13 +146,18 @@ def undo_import(
     yes: Yes = False,
     folder: DataDir = None,
     demo: Demo = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take a whole import back: an entry reverses each of its entries."""
     from alphapulse.cli.client import LocalClient
 
     client = LocalClient(data_dir(folder, demo=demo))
     agree("undo", yes=yes)
-    undone = client.post(f"/api/portfolio/imports/{import_id}/undo", {})["undone"]
+    body = client.post(f"/api/portfolio/imports/{import_id}/undo", {})
+    undone = body["undone"]
+    if as_json:
+        print_json(body)
+        return
     out.print(f"Took back {undone['new_count']} entries of {undone['file_name']}.")
 
 

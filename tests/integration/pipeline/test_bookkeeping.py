@@ -19,10 +19,12 @@ from alphapulse.domain.cost_basis.lots import Lot, Method
 from alphapulse.domain.cost_basis.records import Repair, Unexplained
 from alphapulse.domain.events import BasisChanged, LedgerChanged
 from alphapulse.domain.identifiers import AccountId, Asset, UserId
-from alphapulse.domain.ledger import Entry
+from alphapulse.domain.ledger import Entry, reversal_of
 from alphapulse.domain.money import total
 from alphapulse.domain.rates import Rate, RateQuality
 from alphapulse.domain.trading import AssetBook
+from alphapulse.domain.transaction_files.imports import Import, reversal_key
+from alphapulse.domain.transaction_files.reading import FileFormat
 from alphapulse.domain.transfer_matching import EntryRef, Evidence
 from alphapulse.pipeline.bookkeeping import keeper
 from alphapulse.pipeline.bookkeeping.bookkeeper import Bookkeeper
@@ -309,3 +311,27 @@ async def test_the_processing_worker_counts_when_the_ledger_grows(
         await eventually(lambda: heard.depth == 1)
     async with open_database(database_settings, name="after") as database:
         assert (await Books(database, books.clock).place()).cost == 100
+
+
+async def test_an_import_that_was_taken_back_leaves_no_lot_and_no_gain(books: Books) -> None:
+    await books.count(*trades(5))
+    before = [(await books.lots(m), await books.disposals(m)) for m in Method]
+    imported = [
+        later(sold(90, "BTC/USDT", "1", "500"), day(3)),
+        later(bought(91, "BTC/USDT", "7", "1"), day(1)),
+        flowed(4, FlowKind.DEPOSIT, "BTC", "3"),
+    ]
+    await books.count(*imported)
+    assert [(await books.lots(m), await books.disposals(m)) for m in Method] != before
+
+    now = books.clock.now()
+    done = Import("i", A, UserId("u"), now, "f", FileFormat.CSV, "", 3, 0, 0, 0)
+    async with books.database.begin() as tx:
+        await tx.imports.add(done)
+        await tx.imports.link("i", (await tx.ledger.ids(imported)).values())
+        await tx.ledger.record(
+            [reversal_of(one, reversal_key("i", one.key), "") for one in imported], now
+        )
+        await tx.imports.mark_undone("i", UserId("u"), now)
+    await books.keeper.catch_up()
+    assert [(await books.lots(m), await books.disposals(m)) for m in Method] == before

@@ -13,6 +13,7 @@ from alphapulse.domain.cost_basis.lots import LotId
 from alphapulse.domain.cost_basis.records import Opening, Repair
 from alphapulse.domain.identifiers import AccountId, Asset
 from alphapulse.domain.ledger import Book, Entry, EntryKind, RecordedEntry, Sum
+from alphapulse.domain.transaction_files.imports import is_taken_back
 from alphapulse.domain.transfer_matching import Match, match_transfers
 
 ENDS = frozenset({EntryKind.DEPOSIT, EntryKind.WITHDRAWAL, EntryKind.TRANSFER})
@@ -86,7 +87,8 @@ async def _ends(tx: UnitOfWork, account_ids: Sequence[AccountId], newest_id: int
         page = await tx.ledger.chronological(
             account_ids, after=after, kinds=ENDS, limit=ENDS_AT_ONCE
         )
-        ends += [stored.entry for stored in page if stored.id <= newest_id]
+        known = (stored.entry for stored in page if stored.id <= newest_id)
+        ends += [entry for entry in known if not is_taken_back(entry.key)]
         if len(page) < ENDS_AT_ONCE:
             break
     return ends

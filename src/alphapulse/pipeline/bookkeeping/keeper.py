@@ -19,6 +19,7 @@ from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.cost_basis.movements import joined
 from alphapulse.domain.identifiers import AccountId, Asset
 from alphapulse.domain.ledger import Entry, EntryKind, RecordedEntry
+from alphapulse.domain.transaction_files.imports import is_taken_back
 from alphapulse.pipeline.bookkeeping.count import Count, shelf_of
 from alphapulse.pipeline.bookkeeping.inputs import Inputs, read_inputs
 from alphapulse.pipeline.bookkeeping.rates import StoredPrices
@@ -207,7 +208,8 @@ class Keeper:
                     work.inputs.account_ids, after=last, since=since, limit=PAGE_ENTRIES
                 )
             is_last = len(page) < PAGE_ENTRIES
-            fresh = [one.entry for one in page if one.id <= work.extent.newest_id]
+            known = (one.entry for one in page if one.id <= work.extent.newest_id)
+            fresh = [entry for entry in known if not is_taken_back(entry.key)]
             told = joined([*waiting, *fresh])
             until = None
             if page and not is_last:
