@@ -19,6 +19,7 @@ from alphapulse.security.key_file import MasterKey
 from alphapulse.security.passwords import Cost, Passwords
 from alphapulse.security.tokens import TokenIssuer, TokenVerifier
 from alphapulse.services.accounts import AccountService, Synchronization
+from alphapulse.services.basis import BasisService
 from alphapulse.services.database_watch import DatabaseWatch
 from alphapulse.services.facts import FactsService
 from alphapulse.services.history import HistoryService
@@ -26,6 +27,7 @@ from alphapulse.services.idempotency import IdempotentRequests
 from alphapulse.services.key_vault import KeyVault
 from alphapulse.services.ledger import LedgerService
 from alphapulse.services.live_state import LiveState
+from alphapulse.services.lots import LotService
 from alphapulse.services.market import MarketService
 from alphapulse.services.net_worth_recorder import NetWorthRecorder
 from alphapulse.services.order_amending import OrderAmender
@@ -72,6 +74,8 @@ class Services:
     ledger: LedgerService
     imports: ImportService
     exports: ExportService
+    lots: LotService
+    basis: BasisService
     trading: TradingService
     control: TradingControl
     planner: Planner
@@ -170,6 +174,8 @@ class BusinessLogic:
                 ledger=LedgerService(database, requests, self._bus, clock),
                 imports=ImportService(database, requests, self._bus, clock),
                 exports=ExportService(database),
+                lots=LotService(database, self._bus, clock),
+                basis=BasisService(live),
                 trading=trading,
                 control=TradingControl(
                     database, facts, self._synchronizer, self._worker, clock, self._trading

@@ -12,12 +12,16 @@ from functools import singledispatchmethod
 
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories.balances import StoredBalance
+from alphapulse.database.repositories.bookkeeping import Owner
 from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain.account import Account
+from alphapulse.domain.cost_basis.figures import Figures
+from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.events import (
     AccountChanged,
     AccountRemoved,
     BalancesChanged,
+    BasisChanged,
     CandleClosed,
     CandleUpdated,
     Event,
@@ -28,7 +32,7 @@ from alphapulse.domain.events import (
     SyncStatusChanged,
     TickerUpdated,
 )
-from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
+from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol
 from alphapulse.domain.market import Candle, Ticker, Timeframe
 from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.portfolio import Holding
@@ -77,6 +81,7 @@ class LiveState:
         AccountChanged,
         AccountRemoved,
         SyncStatusChanged,
+        BasisChanged,
     )
 
     def __init__(self, inbox: Mailbox, database: Database) -> None:
@@ -99,6 +104,9 @@ class LiveState:
         """Ours that are neither open nor ended: on their way, unknown or quarantined."""
         self.runs: dict[str, RunRecord] = {}
         """Rebalances that have not ended, and the last that did, oldest first."""
+        self.figures: dict[tuple[Owner, Asset, Method], Figures] = {}
+        """What lots add up to, by owner, currency and method."""
+        self._has_basis_changed = False
         self.statuses: dict[tuple[ExchangeId, AccountId | None, SyncKind], SyncStatus] = {}
 
     def listen(self, listener: Callable[[Changes], None]) -> None:
@@ -116,6 +124,7 @@ class LiveState:
                 self._apply(event)
                 self.facts_revision += not isinstance(event, TickerUpdated)
             await self._reload_accounts()
+            await self._reload_basis()
             self._tell()
             await asyncio.sleep(CONFLATE_S)
 
@@ -132,6 +141,7 @@ class LiveState:
             newest = await unit.rebalances.newest_runs(None, RUNS_KEPT)
             unfinished = await unit.rebalances.unfinished()
             self.runs = {one.id: one for one in (*reversed(newest), *unfinished)}
+            self.figures = await _figures(unit)
         async with self._database.read_market() as market:
             for ticker in await market.tickers.list():
                 self._put(ticker)
@@ -203,6 +213,10 @@ class LiveState:
         self.statuses[event.status.key] = event.status
         self._hear_silence()
 
+    @_apply.register
+    def _(self, event: BasisChanged) -> None:
+        self._has_basis_changed = True
+
     def _put(self, ticker: Ticker) -> None:
         self.tickers.setdefault(ticker.symbol, {})[ticker.exchange] = ticker
         self.book.put(ticker)
@@ -228,6 +242,12 @@ class LiveState:
                     self.accounts[account_id] = account
                     await self._load_account(unit, account)
         self._reloads.clear()
+
+    async def _reload_basis(self) -> None:
+        if self._has_basis_changed:
+            self._has_basis_changed = False
+            async with self._database.read() as unit:
+                self.figures = await _figures(unit)
 
     async def _load_account(self, unit: UnitOfWork, account: Account) -> None:
         stored = await unit.balances.list(account.id)
@@ -255,6 +275,11 @@ class LiveState:
         changes, self._changes = self._changes, Changes()
         for listener in self._listeners:
             listener(changes)
+
+
+async def _figures(unit: UnitOfWork) -> dict[tuple[Owner, Asset, Method], Figures]:
+    told = await unit.bookkeeping.figures()
+    return {(owner, one.currency, one.method): one for owner, one in told}
 
 
 def _holding(stored: StoredBalance, exchange: ExchangeId) -> Holding:

@@ -206,6 +206,10 @@ class Ledger:
         row = await self._statements.row(wanted.order_by(_E.occurred_at).limit(1))
         return None if row is None else row.occurred_at
 
+    async def by_ids(self, ids: Collection[int]) -> tuple[RecordedEntry, ...]:
+        """Those of them that exist, by id."""
+        return await self._read(select(*_ENTRY).where(_E.id.in_(ids)).order_by(_E.id))
+
     async def newest_id(self) -> int:
         """Of the entry that was recorded last; 0 before the first."""
         row = await self._statements.row(select(func.max(_E.id)))

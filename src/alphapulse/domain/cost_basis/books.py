@@ -93,7 +93,7 @@ class LotBooks:
         yield from self.holes()
         for lot in self.lots():
             if lot.cost is None:
-                place, reason = Place(lot.account_id, lot.asset), _reason(lot)
+                place, reason = Place(lot.account_id, lot.asset), reason_of(lot)
                 yield UnknownBasis(place, lot.left, lot.acquired_at, reason, lot.lot_id)
 
     def acquire(
@@ -196,7 +196,7 @@ class LotBooks:
         for lot in lots:
             quantity = EXACT.add(quantity, lot.left)
             if lot.cost is None:
-                self._hole(place, lot.left, lot.acquired_at, _reason(lot), lot.lot_id)
+                self._hole(place, lot.left, lot.acquired_at, reason_of(lot), lot.lot_id)
         if missing:
             self._hole(place, missing, at, Unexplained.NOT_HELD)
         if proceeds.amount is None:
@@ -258,7 +258,8 @@ class LotBooks:
             hole.quantity = EXACT.add(hole.quantity, quantity)
 
 
-def _reason(lot: Lot) -> Unexplained:
+def reason_of(lot: Lot) -> Unexplained:
+    """Why a lot has no cost."""
     return Unexplained.RATE if lot.source in _BY_VALUE else Unexplained.ORIGIN
 
 
