@@ -78,7 +78,7 @@ async def test_fields_that_nothing_computes_yet_are_null_and_named_once(rich: Ru
     summary = await body(await rich.get("/api/portfolio/summary"))
 
     (warning,) = [w for w in summary["meta"]["warnings"] if w["code"] == "not_available_yet"]
-    assert "cost_basis" in warning["subject"]
+    assert "total_pnl_pct" in warning["subject"]
     assert all(summary[field] is None for field in warning["subject"])
 
 

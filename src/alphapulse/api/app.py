@@ -29,6 +29,7 @@ from alphapulse.api.routes import (
     exchange,
     history,
     ledger,
+    lots,
     market,
     orders,
     portfolio,
@@ -96,7 +97,7 @@ def create_app(
         ),
     )
     for routes in (
-        *(portfolio, history, rebalance, exchange, orders, ledger, transaction_files),
+        *(portfolio, history, rebalance, exchange, orders, ledger, lots, transaction_files),
         *(trading, market, user, system),
     ):
         app.include_router(routes.router)

@@ -11,6 +11,7 @@ from alphapulse.api.schemas.exchange import BalanceQuery
 from alphapulse.api.schemas.market import PricesQuery
 from alphapulse.api.schemas.portfolio import PositionsQuery
 from alphapulse.api.views import exchange, market, portfolio, positions
+from alphapulse.api.views.basis import with_basis
 from alphapulse.api.views.meta import NO_ID
 from alphapulse.security.scopes import Scope
 from alphapulse.services.business_logic import Services
@@ -61,11 +62,14 @@ class EncodedAnswers:
         services = self._services
         snapshot = services.portfolio.value(viewer)
         facts = services.facts.of(snapshot.accounts, viewer.currency)
-        return portfolio.summary_of(snapshot, services.portfolio, services.live, facts, NO_ID)
+        summary = portfolio.summary_of(snapshot, services.portfolio, services.live, facts, NO_ID)
+        return with_basis(summary, services.basis.of(snapshot))
 
     def _positions(self, viewer: Viewer) -> BaseModel:
-        snapshot = self._services.portfolio.value(viewer)
-        return positions.page_of(snapshot, self._services.live, _POSITIONS, NO_ID)
+        services = self._services
+        snapshot = services.portfolio.value(viewer)
+        basis = services.basis.of(snapshot)
+        return positions.page_of(snapshot, services.live, basis, _POSITIONS, NO_ID)
 
     def _balance(self, viewer: Viewer) -> BaseModel:
         service = self._services.portfolio

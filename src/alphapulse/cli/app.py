@@ -16,6 +16,7 @@ from alphapulse.cli import (
     demo,
     doctor,
     ledger,
+    lots,
     order,
     portfolio,
     prices,
@@ -55,6 +56,7 @@ app.command("export")(transaction_files.export)
 app.command("import")(transaction_files.import_)
 app.command("imports")(transaction_files.imports)
 app.command("undo-import")(transaction_files.undo_import)
+app.command("lots")(lots.lots)
 app.command("prices")(prices.prices)
 app.command("doctor")(doctor.doctor)
 app.command("setup-link")(setup_link.setup_link)

@@ -79,6 +79,7 @@ class Basis:
         self._missing = tuple(
             one for figure in told for one in figure.missing if one.account_id in accounts
         )
+        self._fees = _fees_by_place(self._flows)
         self._held: dict[Place, list[Decimal]] = {}
         for line in snapshot.valuation.holdings:
             if not line.holding.balance.is_empty:
@@ -87,7 +88,7 @@ class Basis:
     def line(self, held: HoldingValue) -> LineBasis:
         """Of one holding. Lots lie in an account, so wallets have their share by quantity."""
         place, quantity = _place(held), held.holding.balance.total
-        fees = self._fees_of(place)
+        fees = _paid(self._fees.get(place, ()), EntryKind.FEE)
         if place.asset == self._valuation.currency:
             return LineBasis(
                 quantity, Decimal(1), Completeness.COMPLETE, ZERO, ZERO, None, None, fees
@@ -149,20 +150,6 @@ class Basis:
             missing=self._missing,
         )
 
-    def _fees_of(self, place: Place) -> Decimal | None:
-        """For trading it against anything."""
-        return _paid(
-            [
-                flow
-                for flow in self._flows
-                if flow.key.account_id == place.account_id
-                and flow.key.symbol is not None
-                and ":" not in flow.key.symbol
-                and parts(flow.key.symbol)[0] == place.asset
-            ],
-            EntryKind.FEE,
-        )
-
 
 class BasisService:
     """Reads the live state; it is kept there as the bookkeeper counts."""
@@ -208,6 +195,16 @@ def _value(flows: Sequence[FlowTotal]) -> Decimal | None:
 def _paid(flows: Iterable[FlowTotal], kind: EntryKind) -> Decimal | None:
     value = _value([flow for flow in flows if flow.key.kind is kind])
     return None if value is None else EXACT.minus(value)
+
+
+def _fees_by_place(flows: Iterable[FlowTotal]) -> dict[Place, list[FlowTotal]]:
+    """What trading each asset cost, against whatever it was traded."""
+    fees: dict[Place, list[FlowTotal]] = {}
+    for flow in flows:
+        symbol = flow.key.symbol
+        if flow.key.kind is EntryKind.FEE and symbol is not None and ":" not in symbol:
+            fees.setdefault(Place(flow.key.account_id, parts(symbol)[0]), []).append(flow)
+    return fees
 
 
 def _sum_of_realized(

@@ -106,6 +106,7 @@ class LiveState:
         """Rebalances that have not ended, and the last that did, oldest first."""
         self.figures: dict[tuple[Owner, Asset, Method], Figures] = {}
         """What lots add up to, by owner, currency and method."""
+        self.basis_revision = 0
         self._has_basis_changed = False
         self.statuses: dict[tuple[ExchangeId, AccountId | None, SyncKind], SyncStatus] = {}
 
@@ -142,6 +143,7 @@ class LiveState:
             unfinished = await unit.rebalances.unfinished()
             self.runs = {one.id: one for one in (*reversed(newest), *unfinished)}
             self.figures = await _figures(unit)
+            self.basis_revision += 1
         async with self._database.read_market() as market:
             for ticker in await market.tickers.list():
                 self._put(ticker)
@@ -248,6 +250,7 @@ class LiveState:
             self._has_basis_changed = False
             async with self._database.read() as unit:
                 self.figures = await _figures(unit)
+            self.basis_revision += 1
 
     async def _load_account(self, unit: UnitOfWork, account: Account) -> None:
         stored = await unit.balances.list(account.id)

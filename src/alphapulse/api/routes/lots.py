@@ -104,9 +104,7 @@ async def get_position_lots(
         if isinstance(line.value, HoldingValue)
         else settle_of(line.value.position.symbol)
     )
-    wanted = LotsWanted(
-        [line.account] if is_holding else [], viewer.currency, query.method, asset
-    )
+    wanted = LotsWanted([line.account] if is_holding else [], viewer.currency, query.method, asset)
     page = await services.lots.lots(wanted, cursor=query.cursor, limit=query.limit)
     meta = views.meta_in(viewer.currency, services.clock.now(), request_id)
     return views.lots_of(page, query.method, [line.account], meta)
@@ -166,9 +164,7 @@ async def post_transfer(
     body: MatchBody, caller: PortfolioKeeper, services: AllServices, request_id: RequestId
 ) -> MatchedBody:
     """Say that two movements are one transfer; lots are counted again."""
-    match = await services.lots.make_transfer(
-        caller, int(body.outgoing_id), int(body.incoming_id)
-    )
+    match = await services.lots.make_transfer(caller, int(body.outgoing_id), int(body.incoming_id))
     return MatchedBody(
         meta=plain_meta(services.clock.now(), request_id), transfer=views.match_view(match)
     )

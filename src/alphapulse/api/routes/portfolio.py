@@ -19,6 +19,7 @@ from alphapulse.api.schemas.portfolio import (
 )
 from alphapulse.api.views import portfolio as views
 from alphapulse.api.views import positions
+from alphapulse.api.views.basis import with_basis
 from alphapulse.api.views.history import performance_view, samples_of
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import AccountId
@@ -63,6 +64,7 @@ async def get_summary(
         request_id,
         min_value=query.min_value or ZERO,
     )
+    summary = with_basis(summary, services.basis.of(snapshot, query.method))
     is_span_asked = query.range_ is not None or query.from_ is not None or query.to is not None
     if not is_span_asked and not _OVER_TIME & set(query.include):
         return summary
@@ -109,4 +111,5 @@ async def get_positions(
     viewer = services.portfolio.seen_in(viewer, query.currency)
     only = [AccountId(account) for account in query.account]
     snapshot = services.portfolio.snapshot(viewer, only)
-    return positions.page_of(snapshot, services.live, query, request_id)
+    basis = services.basis.of(snapshot, query.method)
+    return positions.page_of(snapshot, services.live, basis, query, request_id)

@@ -15,9 +15,7 @@ from alphapulse.domain.transfer_matching import Evidence
 _Accounts: list[str] = Field(
     default=[], max_length=100, description="Only these; all of yours without."
 )
-_LotId = Annotated[
-    str, Field(max_length=500, examples=["binance-1a2b3c4d|flow:deposit:77|BTC"])
-]
+_LotId = Annotated[str, Field(max_length=500, examples=["binance-1a2b3c4d|flow:deposit:77|BTC"])]
 
 
 class LotsQuery(Input):

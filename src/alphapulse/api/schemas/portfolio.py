@@ -21,6 +21,7 @@ from alphapulse.api.schemas.history import (
     PerformanceView,
     SampleView,
 )
+from alphapulse.domain.cost_basis.lots import Method
 
 PositionType = Literal["spot", "margin", "perp", "future", "earn"]
 
@@ -47,6 +48,7 @@ class SummaryQuery(PerformanceQuery, HistoryQuery):
         ge=0,
         description="Accounts that were read longer ago are read again soon; nothing waits.",
     )
+    method: Method = Field(default=Method.FIFO, description="Which lots are sold first.")
 
 
 class Share(View):
@@ -108,6 +110,10 @@ class Summary(Body):
     ``total_value = total_assets - total_debt``, and ``total_assets`` is the sum of quantity times
     price of every position listed by /api/portfolio/positions, exactly as printed there. What has
     no price is in neither, and listed as ``unpriced``; when nothing has one, both are null.
+
+    ``cost_basis`` and the profits sum up what is known; what is not is listed as
+    ``missing_basis``, held or sold already. ``total_pnl`` is realized and unrealized profit,
+    funding and income, less the fees that no cost contains.
     """
 
     total_value: Dec | None
@@ -118,7 +124,7 @@ class Summary(Body):
     cost_basis: Dec | None = None
     realized_pnl: Dec | None = None
     unrealized_pnl: Dec | None = Field(
-        default=None, description="Of open derivative positions; null when a mark is missing."
+        default=None, description="Of what has a basis and a price, and of open contracts."
     )
     total_pnl: Dec | None = None
     total_pnl_pct: Dec | None = None
@@ -150,6 +156,7 @@ class PositionsQuery(Input):
     asset: str | None = None
     type: PositionType | None = None
     group_by: Literal["asset", "account", "none"] = "none"
+    method: Method = Field(default=Method.FIFO, description="Which lots are sold first.")
     min_value: Dec | None = Field(
         default=None, description="Leaves out what is worth less; unpriced lines stay."
     )
@@ -164,6 +171,10 @@ class PositionView(View):
 
     ``value = quantity x price.value``, to the last digit. ``debt`` is what is borrowed, in units
     of the asset; it is not netted off ``quantity``. What grouping mixes is null.
+
+    ``cost_basis`` and ``unrealized_pnl`` are of ``quantity`` without ``missing_quantity``, whose
+    basis is unknown. Lots lie in an account: several wallets share them by quantity. A contract
+    has no lots; its ``average_entry`` and profits are in quote currency, fees and funding in yours.
     """
 
     id: str

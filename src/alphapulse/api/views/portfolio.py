@@ -27,10 +27,7 @@ from alphapulse.services.history import NetWorthHistory
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.portfolio import AccountHealth, PortfolioService, Snapshot
 
-LATER = (
-    "cost_basis", "realized_pnl", "total_pnl", "total_pnl_pct", "fees_paid", "funding_paid",
-    "income", "missing_basis",
-)  # fmt: skip
+LATER = ("total_pnl_pct",)
 
 Kind = Literal["asset", "exchange", "account", "type"]
 _Window = Literal["1h", "24h", "7d"]

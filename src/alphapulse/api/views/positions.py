@@ -14,6 +14,7 @@ from alphapulse.api.schemas.portfolio import (
     PositionType,
     PositionView,
 )
+from alphapulse.api.views import basis as basis_views
 from alphapulse.api.views.meta import meta_of
 from alphapulse.domain.account import Account
 from alphapulse.domain.balance import Wallet
@@ -24,13 +25,11 @@ from alphapulse.domain.portfolio import HoldingValue, PositionValue
 from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.valuation import CONVERTED, Quality, parts
 from alphapulse.errors import InvalidInput
+from alphapulse.services.basis import Basis
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.portfolio import AccountHealth, Snapshot
 
-LATER = (
-    "average_entry", "cost_basis", "basis_quality", "missing_quantity", "fees_paid",
-    "funding_paid", "change_24h", "opened_at", "last_trade_at",
-)  # fmt: skip
+LATER = ("change_24h", "opened_at", "last_trade_at")
 
 _TYPES: dict[Wallet, PositionType] = {Wallet.MARGIN: "margin", Wallet.EARN: "earn"}
 _HUNDRED = Decimal(100)
@@ -78,19 +77,26 @@ def _known_at(live: LiveState, account: Account, kind: SyncKind, changed_at: dat
     return changed_at if read_at is None else max(changed_at, read_at)
 
 
-def view_of(line: Line, snapshot: Snapshot) -> PositionView:
-    """A line in words, with its ages as of the snapshot."""
+def view_of(line: Line, snapshot: Snapshot, basis: Basis | None) -> PositionView:
+    """A line in words, with its ages as of the snapshot, and what it cost as far as that is
+    counted."""
     if isinstance(line.value, HoldingValue):
-        return _holding(line, line.value, snapshot)
-    return _contract(line, line.value, snapshot)
+        view = _holding(line, line.value, snapshot)
+        return view.model_copy(update=basis_views.of_holding(line.value, basis))
+    contract = _contract(line, line.value, snapshot)
+    return contract.model_copy(update=basis_views.of_contract(line.value, basis))
 
 
 def page_of(
-    snapshot: Snapshot, live: LiveState, query: PositionsQuery, request_id: str
+    snapshot: Snapshot,
+    live: LiveState,
+    basis: Basis | None,
+    query: PositionsQuery,
+    request_id: str,
 ) -> PositionPage:
     """The positions that ``query`` asks for."""
     lines = lines_of(snapshot, live, include_zero=query.include_zero)
-    views = [view_of(line, snapshot) for line in lines]
+    views = [view_of(line, snapshot, basis) for line in lines]
     if query.group_by != "none":
         views = _grouped(views, by_account=query.group_by == "account")
     views = [view for view in views if _is_wanted(view, query)]
@@ -215,10 +221,12 @@ def _asset_key(view: PositionView) -> str:
 
 def _group(key: str, members: list[PositionView], *, by_account: bool) -> PositionView:
     if by_account:
-        kept, summed = {"account_id", "exchange"}, {"value", "weight"}
+        kept = {"account_id", "exchange"}
+        summed = {"value", "weight", "cost_basis", "fees_paid", "funding_paid"}
     else:
         kept = {"account_id", "exchange", "wallet", "type", "asset", "symbol", "side", "price"}
         summed = {"quantity", "available", "locked", "debt", "value", "weight"}
+        summed |= {"missing_quantity", "fees_paid", "funding_paid"}
     fields = dict.fromkeys(PositionView.model_fields)
     return PositionView.model_validate(
         fields
@@ -229,6 +237,7 @@ def _group(key: str, members: list[PositionView], *, by_account: bool) -> Positi
             "as_of": min(member.as_of for member in members),
             "stale": any(member.stale for member in members),
         }
+        | ({} if by_account else basis_views.of_group(members))
     )
 
 

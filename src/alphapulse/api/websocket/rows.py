@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from alphapulse.api.schemas.market import CandleRow
 from alphapulse.api.schemas.portfolio import PortfolioRow
 from alphapulse.api.views import positions
+from alphapulse.api.views.basis import with_basis
 from alphapulse.api.views.exchange import account_view
 from alphapulse.api.views.market import price_id, price_line
 from alphapulse.api.views.orders import order_view, trade_view
@@ -21,6 +22,7 @@ from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.market import Candle, Ticker
 from alphapulse.domain.order import Fill, Order
 from alphapulse.errors import NotReady
+from alphapulse.services.basis import Basis
 from alphapulse.services.business_logic import Services
 from alphapulse.services.facts import NO_FACTS
 from alphapulse.services.live_state import Changes
@@ -99,25 +101,29 @@ class LiveRows:
         services = self._services
         snapshot = services.portfolio.snapshot(viewer, is_newest=True)
         valuation = snapshot.valuation
-        state = (valuation.total, valuation.holdings, valuation.positions, snapshot.health)
+        state = (
+            valuation.total,
+            valuation.holdings,
+            valuation.positions,
+            snapshot.health,
+            services.live.basis_revision,
+        )
         yield Row(
             "portfolio",
             state,
-            lambda: _encode(
-                PortfolioRow.of(
-                    summary_of(snapshot, services.portfolio, services.live, NO_FACTS, "")
-                )
-            ),
+            partial(_encode_summary, snapshot, services),
         )
 
     def _positions(self, viewer: Viewer) -> Iterator[Row]:
-        snapshot = self._services.portfolio.snapshot(viewer, is_newest=True)
-        for line in positions.lines_of(snapshot, self._services.live):
+        services = self._services
+        snapshot = services.portfolio.snapshot(viewer, is_newest=True)
+        basis, revision = services.basis.of(snapshot), services.live.basis_revision
+        for line in positions.lines_of(snapshot, services.live):
             weight = snapshot.valuation.weight(line.value.value)
             yield Row(
                 line.id,
-                (line, weight, snapshot.health[line.account.id]),
-                partial(_encode_line, line, snapshot),
+                (line, weight, snapshot.health[line.account.id], revision),
+                partial(_encode_line, line, snapshot, basis),
             )
 
     def _live_orders(self, viewer: Viewer) -> Iterator[Row]:
@@ -145,8 +151,13 @@ def _encode_order(order: Order) -> bytes:
     return _encode(order_view(order))
 
 
-def _encode_line(line: Line, snapshot: Snapshot) -> bytes:
-    return _encode(positions.view_of(line, snapshot))
+def _encode_summary(snapshot: Snapshot, services: Services) -> bytes:
+    summary = summary_of(snapshot, services.portfolio, services.live, NO_FACTS, "")
+    return _encode(PortfolioRow.of(with_basis(summary, services.basis.of(snapshot))))
+
+
+def _encode_line(line: Line, snapshot: Snapshot, basis: Basis | None) -> bytes:
+    return _encode(positions.view_of(line, snapshot, basis))
 
 
 def _encode_candle(candle: Candle) -> bytes:

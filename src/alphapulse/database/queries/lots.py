@@ -83,4 +83,5 @@ async def _page(
     rows, next_cursor = await newest_first(
         tx.statements, query, time=time, id=c.id, cursor=cursor, limit=limit
     )
-    return Page(tuple(Listed(row[1], read(row[0])) for row in rows), next_cursor)
+    listed = [Listed(row_id, read(text)) for text, row_id, *_ in map(tuple, rows)]
+    return Page(tuple(listed), next_cursor)
