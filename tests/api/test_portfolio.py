@@ -2,14 +2,21 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal, localcontext
 
 import pytest
 
-from alphapulse.domain.events import PositionsChanged, SyncStatusChanged
+from alphapulse.api.schemas.base import stamp
+from alphapulse.domain.events import (
+    FillReceived,
+    OrderChanged,
+    PositionsChanged,
+    SyncStatusChanged,
+)
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.domain.sync import SyncState
-from tests.builders import make_position
+from tests.builders import make_fill, make_order, make_position
 from tests.fixtures.api import RunningApi, body
 
 HOT = (
@@ -134,6 +141,36 @@ async def test_a_perpetual_adds_its_profit_at_the_live_mark(rich: RunningApi) ->
     (line,) = page["items"]
     assert (line["mark_price"], line["value"], line["notional"]) == ("62000", "1000", "31000")
     assert line["liquidation_distance_pct"].startswith("19.35")
+
+
+async def test_a_position_says_when_it_was_last_traded_and_what_will_close_it(
+    rich: RunningApi,
+) -> None:
+    account, now = rich.services.live.accounts[AccountId("binance-main")], rich.clock.now()
+    position = make_position(account_id=account.id, occurred_at=now, received_at=now)
+    symbol, hour = position.symbol, timedelta(hours=1)
+    orders = [
+        make_order(1, account_id=account.id, symbol=symbol, reduce_only=True),
+        make_order(2, account_id=account.id, symbol=symbol),
+        make_order(3, account_id=account.id, reduce_only=True),
+    ]
+    fills = [
+        make_fill(1, account_id=account.id, occurred_at=now - hour),
+        make_fill(2, account_id=account.id, occurred_at=now - 3 * hour),
+        make_fill(3, account_id=account.id, symbol=symbol, occurred_at=now - 2 * hour),
+    ]
+    async with rich.services.accounts._database.begin() as unit:
+        await unit.positions.upsert([position])
+    await rich.publish(PositionsChanged(account.id))
+    await rich.publish(*map(OrderChanged, orders), *map(FillReceived, fills))
+
+    items = (await body(await rich.get("/api/portfolio/positions")))["items"]
+
+    lines = {line["symbol"] or line["asset"]: line for line in items}
+    assert lines[symbol]["last_trade_at"] == stamp(now - 2 * hour)
+    assert lines["BTC"]["last_trade_at"] == lines["USDT"]["last_trade_at"] == stamp(now - hour)
+    assert lines["XYZ"]["last_trade_at"] is None
+    assert lines[symbol]["reduce_only_orders"] == 1
 
 
 @pytest.mark.parametrize("path", HOT)

@@ -8,6 +8,7 @@ whole batch or none of it.
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import singledispatchmethod
 
 from alphapulse.database.connection import Database
@@ -33,13 +34,14 @@ from alphapulse.domain.events import (
     TickerUpdated,
 )
 from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol
+from alphapulse.domain.ledger import Subject
 from alphapulse.domain.market import Candle, Ticker, Timeframe
 from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.portfolio import Holding
 from alphapulse.domain.position import Position
 from alphapulse.domain.rebalance.records import RunRecord
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
-from alphapulse.domain.valuation import PriceBook
+from alphapulse.domain.valuation import PriceBook, parts
 from alphapulse.errors import NotFound
 from alphapulse.runtime.mailbox import Mailbox
 
@@ -102,6 +104,8 @@ class LiveState:
         self.open_orders: dict[AccountId, dict[str, Order]] = {}
         self.unsettled: dict[AccountId, dict[str, Order]] = {}
         """Ours that are neither open nor ended: on their way, unknown or quarantined."""
+        self.last_trades: dict[tuple[AccountId, Subject], datetime] = {}
+        """When each account last traded a contract, or an asset for another one."""
         self.runs: dict[str, RunRecord] = {}
         """Rebalances that have not ended, and the last that did, oldest first."""
         self.figures: dict[tuple[Owner, Asset, Method], Figures] = {}
@@ -136,7 +140,9 @@ class LiveState:
             self.accounts = {account.id: account for account in accounts}
             self.statuses = {status.key: status for status in await unit.sync_status.list()}
             self.holdings, self.positions = {}, {}
-            self.open_orders, self.unsettled = {}, {}
+            self.open_orders, self.unsettled, self.last_trades = {}, {}, {}
+            for (account_id, symbol), at in (await unit.fills.last_trades()).items():
+                self._traded(account_id, symbol, at)
             for account in accounts:
                 await self._load_account(unit, account)
             newest = await unit.rebalances.newest_runs(None, RUNS_KEPT)
@@ -201,7 +207,9 @@ class LiveState:
 
     @_apply.register
     def _(self, event: FillReceived) -> None:
-        self._changes.fills.append(event.fill)
+        fill = event.fill
+        self._traded(fill.account_id, fill.symbol, fill.occurred_at)
+        self._changes.fills.append(fill)
 
     @_apply.register
     def _(self, event: RebalanceChanged) -> None:
@@ -218,6 +226,11 @@ class LiveState:
     @_apply.register
     def _(self, event: BasisChanged) -> None:
         self._has_basis_changed = True
+
+    def _traded(self, account_id: AccountId, symbol: Symbol, at: datetime) -> None:
+        for subject in (symbol,) if ":" in symbol else parts(symbol):
+            key = (account_id, subject)
+            self.last_trades[key] = max(at, self.last_trades.get(key, at))
 
     def _put(self, ticker: Ticker) -> None:
         self.tickers.setdefault(ticker.symbol, {})[ticker.exchange] = ticker
@@ -272,6 +285,8 @@ class LiveState:
         self.open_orders.pop(account_id, None)
         self.unsettled.pop(account_id, None)
         self.statuses = {key: one for key, one in self.statuses.items() if key[1] != account_id}
+        trades = self.last_trades.items()
+        self.last_trades = {key: at for key, at in trades if key[0] != account_id}
 
     def _tell(self) -> None:
         self.revision += 1

@@ -401,3 +401,17 @@ async def test_an_open_candle_does_not_reopen_a_closed_one(database: Database) -
         assert await tx.candles.range(*key) == (closed,)
         assert await tx.candles.upsert([late, corrected, late]) == 1
         assert await tx.candles.range(*key) == (corrected,)
+
+
+async def test_each_market_says_when_it_was_last_traded(account_database: Database) -> None:
+    eth = Symbol("ETH/USDT")
+    fills = [
+        make_fill(1, occurred_at=LATER),
+        make_fill(2, occurred_at=NOW),
+        make_fill(3, symbol=eth, occurred_at=NOW),
+    ]
+    async with account_database.begin() as tx:
+        await tx.fills.record(fills, LATER)
+
+    async with account_database.read() as tx:
+        assert await tx.fills.last_trades() == {(ACCOUNT, BTC): LATER, (ACCOUNT, eth): NOW}

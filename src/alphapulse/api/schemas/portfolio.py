@@ -203,7 +203,9 @@ class PositionView(View):
     funding_paid: Dec | None = None
     change_24h: Dec | None = None
     opened_at: Timestamp | None = None
-    last_trade_at: Timestamp | None = None
+    last_trade_at: Timestamp | None = Field(
+        default=None, description="When it was last one side of a trade of the account."
+    )
     as_of: Timestamp
     stale: bool
 
@@ -227,7 +229,7 @@ class DerivativeView(PositionView):
     liquidation_distance_pct: Dec | None
     funding_rate: Dec | None
     next_funding_at: Timestamp | None
-    reduce_only_orders: int | None = None
+    reduce_only_orders: int
 
 
 class PositionPage(Page[DerivativeView | PositionView]):

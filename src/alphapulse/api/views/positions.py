@@ -22,6 +22,7 @@ from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.market import Ticker
 from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.portfolio import HoldingValue, PositionValue
+from alphapulse.domain.position import Position
 from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.valuation import CONVERTED, Quality, parts
 from alphapulse.errors import InvalidInput
@@ -29,7 +30,7 @@ from alphapulse.services.basis import Basis
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.portfolio import AccountHealth, Snapshot
 
-LATER = ("change_24h", "opened_at", "last_trade_at")
+LATER = ("change_24h", "opened_at")
 
 _TYPES: dict[Wallet, PositionType] = {Wallet.MARGIN: "margin", Wallet.EARN: "earn"}
 _HUNDRED = Decimal(100)
@@ -47,7 +48,9 @@ class Line:
     account: Account
     value: HoldingValue | PositionValue
     as_of: datetime
+    last_trade_at: datetime | None
     ticker: Ticker | None = None
+    reduce_only_orders: int = 0
 
 
 def lines_of(snapshot: Snapshot, live: LiveState, *, include_zero: bool = False) -> list[Line]:
@@ -60,15 +63,23 @@ def lines_of(snapshot: Snapshot, live: LiveState, *, include_zero: bool = False)
             account = accounts[held.holding.account_id]
             name = f"{account.id}.{balance.wallet}.{balance.asset}"
             as_of = _known_at(live, account, SyncKind.BALANCES, held.holding.occurred_at)
-            lines.append(Line(name, account, held, as_of))
+            traded_at = live.last_trades.get((account.id, balance.asset))
+            lines.append(Line(name, account, held, as_of, traded_at))
     for opened in snapshot.valuation.positions:
         position = opened.position
         account = accounts[position.account_id]
         ticker = live.tickers.get(position.symbol, {}).get(position.exchange)
         name = f"{account.id}.{dashed(position.symbol)}.{position.side}"
         as_of = _known_at(live, account, SyncKind.POSITIONS, position.occurred_at)
-        lines.append(Line(name, account, opened, as_of, ticker))
+        traded_at = live.last_trades.get((account.id, position.symbol))
+        reducing = _reduce_only_orders(live, position)
+        lines.append(Line(name, account, opened, as_of, traded_at, ticker, reducing))
     return lines
+
+
+def _reduce_only_orders(live: LiveState, position: Position) -> int:
+    orders = live.open_orders.get(position.account_id, {}).values()
+    return sum(order.reduce_only and order.symbol == position.symbol for order in orders)
 
 
 def _known_at(live: LiveState, account: Account, kind: SyncKind, changed_at: datetime) -> datetime:
@@ -129,6 +140,7 @@ def _holding(line: Line, held: HoldingValue, snapshot: Snapshot) -> PositionView
         price=None if price is None else PriceView.of(price, valuation.as_of),
         value=held.value,
         weight=valuation.weight(held.value),
+        last_trade_at=line.last_trade_at,
         as_of=line.as_of,
         stale=_is_stale(line, snapshot),
     )
@@ -161,6 +173,7 @@ def _contract(line: Line, opened: PositionValue, snapshot: Snapshot) -> Derivati
         realized_pnl=position.realized_pnl,
         unrealized_pnl=opened.unrealized_pnl,
         unrealized_pnl_pct=_percent(opened.unrealized_pnl, entry_notional),
+        last_trade_at=line.last_trade_at,
         as_of=line.as_of,
         stale=_is_stale(line, snapshot),
         contracts=position.quantity,
@@ -175,6 +188,7 @@ def _contract(line: Line, opened: PositionValue, snapshot: Snapshot) -> Derivati
         liquidation_distance_pct=_distance(mark, liquidation),
         funding_rate=None if line.ticker is None else line.ticker.funding_rate,
         next_funding_at=None if line.ticker is None else line.ticker.next_funding_at,
+        reduce_only_orders=line.reduce_only_orders,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from loguru import logger
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from alphapulse.database.repositories.ledger import Ledger
 from alphapulse.database.repositories.rows import Rows
@@ -88,6 +88,13 @@ class Fills:
         """Every symbol in which the account ever had a fill."""
         mine = select(fills.c.symbol).where(fills.c.account_id == account_id).distinct()
         return tuple(row.symbol for row in await self._statements.rows(mine.order_by("symbol")))
+
+    async def last_trades(self) -> dict[tuple[AccountId, Symbol], datetime]:
+        """When each account last traded in each market."""
+        c = fills.c
+        wanted = select(c.account_id, c.symbol, func.max(c.occurred_at).label("last_at"))
+        rows = await self._statements.rows(wanted.group_by(c.account_id, c.symbol))
+        return {(row.account_id, row.symbol): row.last_at for row in rows}
 
     async def _known(self, told: Iterable[Fill]) -> dict[_Key, Fill]:
         wanted = select(*FILL.columns).where(
