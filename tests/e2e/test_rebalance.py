@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alphapulse.database.settings import DatabaseSettings
+from alphapulse.services.rebalancing.settings import RebalanceSettings
 from alphapulse.simulator.simulator import Simulator
 from tests.eventually import eventually
 from tests.fixtures.product import WITHOUT_A_MARKET, messages
@@ -254,6 +255,76 @@ async def test_a_run_is_paused_resumed_and_stopped_and_no_second_one_starts(
         assert {one["status"] for one in done["orders"]} <= {"failed", "partly", "skipped"}
         status, _, problem = await trader.ask("POST", f"{path}/resume")
         assert (status, problem["code"]) == (409, "conflict")
+
+
+SETS = "/api/portfolio/target-sets"
+
+
+async def test_a_target_set_shows_its_drift_and_proposes_a_plan_without_trading(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    often = RebalanceSettings(drift_interval_s=0.5)
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS, rebalance=often) as trader:
+        body = aim(trader, name="half and half", drift_threshold_pct="5")
+        status, _, made = await trader.ask("POST", SETS, body)
+        assert status == 201, made
+        assert made["may_execute"] is False
+        assert made["aim"]["targets"] == body["targets"]
+        drift = {line["asset"]: Decimal(line["drift"]) for line in made["drift"]["lines"]}
+        assert max(abs(one) for one in drift.values()) * 100 == Decimal(made["drift"]["max_pct"])
+        assert sum(drift.values()) == 0 or abs(sum(drift.values())) < Decimal("1e-6")
+        status, _, problem = await trader.ask("POST", SETS, body)
+        assert (status, problem["code"]) == (409, "conflict")
+
+        path = f"{SETS}/{made['id']}"
+
+        async def is_proposed() -> bool:
+            return (await trader.product.get(path))["proposed_plan_id"] is not None
+
+        await eventually(is_proposed)
+        proposed = (await trader.product.get(path))["proposed_plan_id"]
+        plan = await trader.product.get(f"{PATH}/plans/{proposed}")
+        assert plan["target_set_id"] == made["id"]
+        assert plan["trades"]
+        assert simulator.orders_seen == 0
+
+        wish = {"target_set_id": made["id"]}
+        status, _, plan = await trader.ask("POST", PATH, wish)
+        assert (status, plan["target_set_id"]) == (200, made["id"])
+        await refused(trader, 422, "validation_failed", wish | {"targets": body["targets"]})
+        await refused(trader, 404, "not_found", {"target_set_id": "none"})
+
+        status, _, problem = await trader.ask("PUT", path, body | {"version": 9})
+        assert (status, problem["code"]) == (409, "version_mismatch")
+        status, _, changed = await trader.ask("PUT", path, body | {"version": 1, "name": "other"})
+        assert (status, changed["version"], changed["name"]) == (200, 2, "other")
+        listed = (await trader.product.get(SETS))["items"]
+        assert [one["name"] for one in listed] == ["other"]
+        assert (await trader.ask("DELETE", path))[0] == 204
+        assert (await trader.ask("GET", path))[0] == 404
+
+
+async def test_a_target_set_trades_by_itself_only_when_it_may(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    often = RebalanceSettings(drift_interval_s=0.5)
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS, rebalance=often) as trader:
+        body = aim(trader, name="by itself", drift_threshold_pct="5", may_execute=True)
+        status, _, made = await trader.ask("POST", SETS, body)
+        assert status == 201, made
+
+        async def has_run() -> bool:
+            return bool((await trader.product.get(PATH))["items"])
+
+        await eventually(has_run)
+        (run,) = (await trader.product.get(PATH))["items"]
+        assert (await ended(trader, run))["status"] == "done"
+
+        async def is_near() -> bool:
+            shown = await trader.product.get(f"{SETS}/{made['id']}")
+            return Decimal(shown["drift"]["max_pct"]) < 5
+
+        await eventually(is_near)
 
 
 RESTING = {"type": "limit", "post_only": True, "offset_bps": "300", "step_timeout_s": 600}

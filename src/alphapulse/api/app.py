@@ -35,6 +35,7 @@ from alphapulse.api.routes import (
     portfolio,
     rebalance,
     system,
+    target_sets,
     trading,
     transaction_files,
     user,
@@ -97,7 +98,8 @@ def create_app(
         ),
     )
     for routes in (
-        *(portfolio, history, rebalance, exchange, orders, ledger, lots, transaction_files),
+        *(portfolio, history, rebalance, target_sets, exchange, orders, ledger),
+        *(lots, transaction_files),
         *(trading, market, user, system),
     ):
         app.include_router(routes.router)

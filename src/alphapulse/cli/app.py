@@ -20,6 +20,7 @@ from alphapulse.cli import (
     order,
     portfolio,
     prices,
+    rebalance,
     serve,
     setup_link,
     simulate,
@@ -62,6 +63,7 @@ app.command("doctor")(doctor.doctor)
 app.command("setup-link")(setup_link.setup_link)
 app.command("simulate")(simulate.simulate)
 app.add_typer(order.app, name="order")
+app.add_typer(rebalance.app, name="rebalance")
 app.add_typer(trading.app, name="trading")
 app.add_typer(database.app, name="db")
 

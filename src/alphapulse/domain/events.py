@@ -9,7 +9,7 @@ import msgspec
 
 from alphapulse.domain.account import Account
 from alphapulse.domain.alert import Alert
-from alphapulse.domain.identifiers import AccountId, ExchangeId
+from alphapulse.domain.identifiers import AccountId, ExchangeId, UserId
 from alphapulse.domain.market import Candle, Ticker
 from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.rebalance.records import RunRecord
@@ -142,6 +142,14 @@ class RebalanceChanged(Event, frozen=True, gc=False):
     @property
     def latest_only_key(self) -> Hashable | None:
         return (RebalanceChanged, self.record.id)
+
+
+class RebalanceProposed(Event, frozen=True, gc=False):
+    """A target set drifted too far, or its time came: there is a plan to look at."""
+
+    target_set_id: str
+    plan_id: str
+    user_id: UserId
 
 
 class OrderAlarm(StrEnum):

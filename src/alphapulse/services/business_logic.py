@@ -37,10 +37,12 @@ from alphapulse.services.order_preview import Previewer
 from alphapulse.services.orders import OrderService
 from alphapulse.services.portfolio import PortfolioService
 from alphapulse.services.rebalancing.executor import Executor
+from alphapulse.services.rebalancing.monitor import DriftMonitor
 from alphapulse.services.rebalancing.planning import Planner
 from alphapulse.services.rebalancing.runs import Runs
 from alphapulse.services.rebalancing.settings import RebalanceSettings
 from alphapulse.services.rebalancing.situation import Gatherer
+from alphapulse.services.rebalancing.target_sets import TargetSetService
 from alphapulse.services.system import SyncPicture, SystemService
 from alphapulse.services.trading import TradingService
 from alphapulse.services.trading_control import TradingControl
@@ -80,6 +82,7 @@ class Services:
     control: TradingControl
     planner: Planner
     runs: Runs
+    target_sets: TargetSetService
     users: UserService
     system: SystemService
 
@@ -153,6 +156,11 @@ class BusinessLogic:
             trading = self._trading_service(database, live, facts, portfolio, requests)
             executor = Executor(database, trading, users, self._bus, clock, self._rebalance)
             planner = self._planner(database, live, facts, portfolio)
+            runs = Runs(database, planner, requests, self._bus, clock, executor.wake)
+            sets = TargetSetService(database, planner, portfolio, clock)
+            monitor = DriftMonitor(
+                database, sets, planner, runs, users, self._bus, clock, self._rebalance
+            )
             services = Services(
                 supervisor=supervisor,
                 clock=clock,
@@ -181,7 +189,8 @@ class BusinessLogic:
                     database, facts, self._synchronizer, self._worker, clock, self._trading
                 ),
                 planner=planner,
-                runs=Runs(database, planner, requests, self._bus, clock, executor.wake),
+                runs=runs,
+                target_sets=sets,
                 users=users,
                 system=SystemService(
                     live,
@@ -205,10 +214,12 @@ class BusinessLogic:
             with services.system.heartbeat.beating():
                 async with trading.running():
                     supervisor.run("rebalances", executor.run)
+                    supervisor.run("drift", monitor.run)
                     try:
                         yield services
                     finally:
                         # Before the requests that are under way are waited for.
+                        await supervisor.cancel("drift")
                         await supervisor.cancel("rebalances")
 
     def _trading_service(

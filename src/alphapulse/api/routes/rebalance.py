@@ -10,7 +10,7 @@ from alphapulse.api.auth import PortfolioViewer, Trader, authorize, call
 from alphapulse.api.dependencies import AllServices, RequestId
 from alphapulse.api.keyed import REPLAYED, IdempotencyKey, key_of, response_of
 from alphapulse.api.openapi import problem_responses
-from alphapulse.api.schemas.rebalance import PlanBody, RebalanceInput, RunBody, RunPage
+from alphapulse.api.schemas.rebalance import AimInput, PlanBody, RebalanceInput, RunBody, RunPage
 from alphapulse.api.views import rebalance as views
 from alphapulse.errors import (
     Conflict,
@@ -27,6 +27,7 @@ from alphapulse.errors import (
 )
 from alphapulse.security.scopes import Scope, require
 from alphapulse.security.tokens import Access
+from alphapulse.services.rebalancing.target_sets import wish_for
 from alphapulse.services.viewer import Caller
 
 router = APIRouter(prefix="/api/portfolio/rebalance", tags=["portfolio"])
@@ -74,6 +75,10 @@ async def post_rebalance(
         require(access.scopes, Scope.TRADE_WRITE)
         return await _execute(body, caller, services, request, request_id, key)
     wish = views.wish_of(body)
+    if body.target_set_id is not None:
+        _require_only_the_set(body)
+        one = await services.target_sets.load(caller.viewer, body.target_set_id)
+        wish = wish_for(one, body.ttl_s)
     stored = await services.planner.plan(caller, wish, is_kept=not body.dry_run)
     shown = views.plan_of(stored, stored.plan, services.clock, request_id, is_kept=not body.dry_run)
     return Response(shown.model_dump_json(by_alias=True), media_type="application/json")
@@ -149,6 +154,13 @@ async def post_stop(
     """Cancel what is open, send nothing more, and end. What was traded stays."""
     record = await services.runs.stop(caller, run_id)
     return views.run_body(record, services.clock, request_id)
+
+
+def _require_only_the_set(body: RebalanceInput) -> None:
+    """A set says all of it; what else came with it would be ignored in silence."""
+    given = body.model_fields_set & AimInput.model_fields.keys()
+    if given:
+        raise InvalidInput("the target set says this already", field=min(given))
 
 
 async def _execute(

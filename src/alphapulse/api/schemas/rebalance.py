@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from alphapulse.api.schemas.base import Body, Dec, Input, Page, Timestamp, View
+from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import OrderType, Side
 from alphapulse.domain.rebalance.constraints import OnTimeout
 from alphapulse.domain.rebalance.records import RuleKind
@@ -71,7 +72,7 @@ class StyleInput(Input):
 
     type: Literal["limit", "market"] = "limit"
     post_only: bool = False
-    offset_bps: Dec = Field(default="0", ge=0, lt=10_000, validate_default=True)
+    offset_bps: Dec = Field(default=ZERO, ge=0, lt=10_000)
     step_timeout_s: int = Field(default=60, ge=1, le=86_400)
     on_timeout: OnTimeout = OnTimeout.CANCEL
 
@@ -205,3 +206,66 @@ class ProgressRow(View):
     run_id: str
     run_status: RunStatus
     leg: LegView | None
+
+
+class TargetSetInput(AimInput):
+    """Targets under a name.
+
+    A plan is proposed when an asset is more than `drift_threshold_pct` points of weight off, or
+    `every_s` after the last proposal. It is executed without anybody being asked only with
+    `may_execute`, which needs `trade:write`.
+    """
+
+    name: str = Field(min_length=1, max_length=80)
+    drift_threshold_pct: Dec | None = Field(default=None, gt=0, le=100)
+    every_s: int | None = Field(default=None, ge=3600, le=366 * 86_400)
+    may_execute: bool = False
+
+
+class TargetSetChange(TargetSetInput):
+    """All of it anew; `version` is the one you read."""
+
+    version: int = Field(ge=1)
+
+
+class DriftLineView(View):
+    """One asset: its weight now, its target, and the difference."""
+
+    asset: str
+    weight: Dec
+    target: Dec
+    drift: Dec
+
+
+class DriftView(View):
+    """How far off it is. `max_pct` is the largest drift in points of weight, unsigned; null when
+    it cannot be told, and `unknown` says why."""
+
+    max_pct: Dec | None
+    lines: list[DriftLineView]
+    unknown: str | None
+
+
+class TargetSetView(View):
+    """A target set with its drift at the prices that are known now."""
+
+    id: str
+    version: int
+    name: str
+    aim: AimInput
+    drift_threshold_pct: Dec | None
+    every_s: int | None
+    may_execute: bool
+    proposed_plan_id: str | None
+    proposed_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    drift: DriftView
+
+
+class TargetSetBody(TargetSetView, Body):
+    """One target set."""
+
+
+class TargetSetPage(Page[TargetSetView]):
+    """By name."""

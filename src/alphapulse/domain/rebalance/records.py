@@ -50,8 +50,6 @@ class RuleKind(StrEnum):
     """How weights follow from a list of assets."""
 
     EQUAL = "equal"
-    INVERSE_VOLATILITY = "inverse_volatility"
-    RISK_PARITY = "risk_parity"
 
 
 @dataclass(frozen=True, slots=True)
