@@ -213,6 +213,6 @@ async def test_the_running_program_records_by_itself(api: RunningApi) -> None:
 
     async def is_recorded() -> bool:
         items = (await body(await api.get(HISTORY)))["items"]
-        return [item["value"] for item in items] == ["200"]
+        return {item["value"] for item in items} == {"200"}
 
     await eventually(is_recorded)
