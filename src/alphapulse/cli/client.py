@@ -7,14 +7,19 @@ that folder, so commands need no login.
 import http.client
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from alphapulse.cli.folder import running_server
 from alphapulse.errors import AlphaPulseError, NotRunning
 
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
 TIMEOUT_S = 60.0
+GOODBYE_S = 1.0
 PART_BYTES = 65_536
 
 
@@ -92,14 +97,18 @@ class LocalClient:
         from websockets.sync.client import connect
 
         address = self.url.replace("http", "ws", 1) + "/api/ws"
-        try:
-            with connect(address, open_timeout=10, compression=None) as socket:
+        with ExitStack() as stack:
+            try:
+                socket = connect(
+                    address, open_timeout=10, close_timeout=GOODBYE_S, compression=None
+                )
+                stack.callback(_say_goodbye, socket)
                 socket.send(json.dumps({"op": "auth", "token": self._token()}))
                 socket.send(json.dumps({"op": "subscribe", "id": 1, "channels": channels}))
                 for frame in socket:
                     yield frame if isinstance(frame, str) else frame.decode()
-        except (OSError, ConnectionClosed) as error:
-            raise NotRunning("the server ended the stream", url=self.url) from error
+            except (OSError, ConnectionClosed) as error:
+                raise NotRunning("the server ended the stream", url=self.url) from error
 
     def _ask(
         self,
@@ -134,3 +143,11 @@ class LocalClient:
         from alphapulse.security.tokens import sign_local_token
 
         return sign_local_token(self._folder)
+
+
+def _say_goodbye(socket: "ClientConnection") -> None:
+    """Whoever pressed Ctrl+C hears of that, and not of a server too busy to answer."""
+    from websockets.exceptions import WebSocketException
+
+    with suppress(OSError, WebSocketException):
+        socket.close()
