@@ -12,7 +12,6 @@ from alphapulse.domain.identifiers import AccountId, ExchangeId
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
 from alphapulse.exchanges.factory import ExchangeFactory
 from alphapulse.exchanges.settings import ExchangesSettings
-from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.pipeline.sync.gate import CircuitState
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.runtime.clock import SystemClock
@@ -28,7 +27,14 @@ from alphapulse.simulator.venues.bybit import limits
 from tests.builders import make_account
 from tests.eventually import eventually
 from tests.fixtures.simulator import QUICK
-from tests.fixtures.sync import KeyOfEach, Sync, credentials_of, running_sync, simulated_sync
+from tests.fixtures.sync import (
+    SIMULATED_EXECUTION,
+    KeyOfEach,
+    Sync,
+    credentials_of,
+    running_sync,
+    simulated_sync,
+)
 
 BYBIT = ExchangeId("bybit")
 LABELS = ("bybit-one", "bybit-two", "bybit-three")
@@ -65,7 +71,7 @@ async def test_the_history_of_several_accounts_is_read_without_one_refusal(
         factory,
         *accounts,
         settings=a_hundred_days,
-        execution=ExecutionSettings(),  # quick ones compare books until the budget is gone
+        execution=SIMULATED_EXECUTION,
         vault=KeyOfEach(simulator),
     ) as sync:
         await eventually(lambda: all(_is_read(sync, label) for label in LABELS))
