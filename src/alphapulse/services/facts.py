@@ -76,11 +76,15 @@ class FactsService:
 
     async def run(self) -> None:
         """Refresh for as long as the program runs; what the database refuses is tried again."""
+        was_away = False
         while True:
             try:
                 await self.refresh()
+                was_away = False
             except DatabaseError as error:
-                logger.bind(error=str(error)).warning("the facts of the summary grow old")
+                if not was_away:
+                    logger.bind(error=str(error)).warning("the facts of the summary grow old")
+                was_away = True
             await asyncio.sleep(REFRESH_S)
 
     async def refresh(self) -> None:
