@@ -21,7 +21,14 @@ from alphapulse.domain.rebalance.targets import (
     equal_weights,
     explicit_weights,
 )
-from alphapulse.errors import InputFault, InputsNotGood, InvalidInput, NotFound, PlanChanged
+from alphapulse.errors import (
+    InputFault,
+    InputsNotGood,
+    InvalidInput,
+    NotFound,
+    NotReady,
+    PlanChanged,
+)
 from alphapulse.services.portfolio import PortfolioService
 from alphapulse.services.rebalancing.settings import RebalanceSettings
 from alphapulse.services.rebalancing.situation import Gatherer
@@ -157,6 +164,8 @@ class Planner:
             InvalidInput: more than 1 together, an unknown asset, or neither targets nor a rule.
         """
         known = await self._gatherer.known_assets(accounts)
+        if accounts and not known:
+            raise NotReady("nothing was read from these exchanges yet")
         rule = choice.rule
         if rule is None:
             targets = [(one.asset, one.weight) for one in choice.targets]

@@ -42,6 +42,9 @@ _TOLD_TRIES, _TOLD_PAUSE_S = 40, 0.05
 
 _INSTRUMENTS_KEPT_S = 60.0
 
+_FAILURE_KEPT_S = 2.0
+"""A venue that did not tell its fees is not asked again at once."""
+
 _OF_PRICE = {RefusalReason.PRICE_MISSING, RefusalReason.PRICE_STALE}
 _OF_MARKET = {
     *(RefusalReason.QUOTE_MISSING, RefusalReason.QUOTE_STALE, RefusalReason.BOOK_MISSING),
@@ -79,7 +82,7 @@ class Gatherer:
         self._worker = worker
         self._clock = clock
         self._settings = settings
-        self._fees: dict[AccountId, tuple[Decimal, float]] = {}
+        self._fees: dict[AccountId, tuple[Decimal | None, float]] = {}
         self._listed: dict[ExchangeId, tuple[tuple[Instrument, ...], float]] = {}
 
     async def gather(
@@ -149,8 +152,11 @@ class Gatherer:
         return replace(situation, now=now, markets=markets, prices=prices)
 
     async def _read_anew(self, account: Account) -> None:
-        """Have balances and orders read now, and wait until that is told; what fails is seen by
-        its age."""
+        """Have balances and orders read now unless they just were, and wait until that is told;
+        what fails is seen by its age. Who plans again and again does not use up the rate budget.
+        """
+        if self._is_just_read(account):
+            return
         timeout_s = self._settings.read_timeout_s
         try:
             await self._worker.call(
@@ -159,10 +165,15 @@ class Gatherer:
         except AlphaPulseError:
             return
         for _ in range(_TOLD_TRIES):
-            read_at = self._read_at(account)
-            if read_at and (self._clock.now() - read_at).total_seconds() <= _TOLD_WITHIN_S:
+            if self._is_just_read(account):
                 return
             await asyncio.sleep(_TOLD_PAUSE_S)
+
+    def _is_just_read(self, account: Account) -> bool:
+        read_at = self._read_at(account)
+        return read_at is not None and (
+            (self._clock.now() - read_at).total_seconds() <= _TOLD_WITHIN_S
+        )
 
     def _read_at(self, account: Account) -> datetime | None:
         status = self._live.status(account.exchange, account.id, SyncKind.BALANCES)
@@ -182,17 +193,17 @@ class Gatherer:
 
     async def _with_fee(self, facts: AccountFacts, markets: Iterable[Market]) -> AccountFacts:
         now_s, kept = self._clock.monotonic_s(), self._fees.get(facts.id)
-        if kept is not None and now_s - kept[1] < self._settings.fees_kept_s:
+        kept_s = _FAILURE_KEPT_S if kept is None or kept[0] is None else self._settings.fees_kept_s
+        if kept is not None and now_s - kept[1] < kept_s:
             return replace(facts, fee_rate=kept[0])
         mine = (one.instrument for one in markets if one.instrument.exchange == facts.exchange)
         market = next((one for one in mine if one.is_active), None)
         if market is None:
             return facts
         view = await self._facts.market_view(facts.id, market.symbol)
-        if view is None:
-            return facts
-        self._fees[facts.id] = (view[1].taker, now_s)
-        return replace(facts, fee_rate=view[1].taker)
+        rate = None if view is None else view[1].taker
+        self._fees[facts.id] = (rate, now_s)
+        return replace(facts, fee_rate=rate)
 
     async def _spot_markets(self, exchanges: Collection[ExchangeId]) -> list[Instrument]:
         now_s = self._clock.monotonic_s()
@@ -202,11 +213,12 @@ class Gatherer:
             if one not in self._listed or now_s - self._listed[one][1] > _INSTRUMENTS_KEPT_S
         ]
         if old:
+            # What a venue lists is empty before it was first read: that is not kept.
             async with self._database.read() as tx:
                 for exchange in old:
                     listed = await tx.instruments.list(exchange)
                     spot = tuple(one for one in listed if one.type is InstrumentType.SPOT)
-                    self._listed[exchange] = (spot, now_s)
+                    self._listed[exchange] = (spot, now_s if spot else float("-inf"))
         return [one for exchange in sorted(exchanges) for one in self._listed[exchange][0]]
 
     def _market(self, instrument: Instrument) -> Market:
