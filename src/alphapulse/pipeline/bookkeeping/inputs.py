@@ -81,14 +81,14 @@ async def _openings(tx: UnitOfWork, account_id: AccountId) -> list[Opening]:
 
 async def _ends(tx: UnitOfWork, account_ids: Sequence[AccountId], newest_id: int) -> list[Entry]:
     ends: list[Entry] = []
-    page: tuple[RecordedEntry, ...] = ()
-    while not ends or page:
-        after = page[-1] if page else None
+    after: RecordedEntry | None = None
+    is_last = False
+    while not is_last:
         page = await tx.ledger.chronological(
             account_ids, after=after, kinds=ENDS, limit=ENDS_AT_ONCE
         )
         known = (stored.entry for stored in page if stored.id <= newest_id)
         ends += [entry for entry in known if not is_taken_back(entry.key)]
-        if len(page) < ENDS_AT_ONCE:
-            break
+        is_last = len(page) < ENDS_AT_ONCE
+        after = page[-1] if page else None
     return ends
