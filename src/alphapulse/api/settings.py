@@ -24,8 +24,8 @@ class ApiSettings(BaseModel):
     """Believe the proxy on this machine about the client's address and that it speaks HTTPS."""
     body_bytes_max: int = Field(default=1_000_000, ge=1_000)
     """No body of this API comes near it; a larger one is refused unread."""
-    import_bytes_max: int = Field(default=8_000_000, ge=1_000)
-    """Of a body that holds a file of transactions: some 50,000 rows."""
+    import_bytes_max: int = Field(default=4_000_000, ge=1_000)
+    """Of a body that holds a file of transactions, at most 5,000."""
     request_timeout_s: float = Field(default=30.0, gt=0)
     """The longest is a key check, which asks the exchange six things."""
     requests_per_minute: int = Field(default=6000, ge=1)

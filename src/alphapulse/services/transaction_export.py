@@ -12,7 +12,7 @@ from alphapulse.domain.transaction_files import own_format
 from alphapulse.runtime.beside import beside
 from alphapulse.services.parquet import ParquetFile, require_parquet
 
-ENTRIES_AT_ONCE = 250
+ENTRIES_AT_ONCE = 100
 """Some 10 ms of the loop; a file of any length is never in memory."""
 
 ROW_GROUP_ENTRIES = 10_000

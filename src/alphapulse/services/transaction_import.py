@@ -10,6 +10,7 @@ from loguru import logger
 
 from alphapulse.database.connection import Database
 from alphapulse.database.queries.ledger import EntryFilter, entries_in_order
+from alphapulse.database.repositories.ledger import Key, KnownEntry
 from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain.account import Account
 from alphapulse.domain.clock import Clock
@@ -33,8 +34,8 @@ from alphapulse.runtime.bus import EventBus
 from alphapulse.services.idempotency import Answer, IdempotentRequests, RequestKey
 from alphapulse.services.viewer import Caller, Viewer
 
-AT_ONCE = 500
-"""Entries that are prepared without letting the rest of the loop have a turn: some 20 ms."""
+READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 250
+"""Entries, without letting the rest of the loop have a turn: some 10 ms, and 40."""
 
 CLOCKS_APART = timedelta(days=1)
 """A file may be so far ahead of our clock: a zone that was meant otherwise, not a future."""
@@ -151,9 +152,14 @@ class ImportService:
     ) -> tuple[Import, Preview]:
         file = await self._read(upload)
         now = self._clock.now()
-        async with self._database.begin() as unit:
+        # Compared before it is written: others wait as long as a transaction writes.
+        async with self._database.read() as unit:
             account = await _account(unit, caller.viewer, upload.account_id)
+            newest_id = await unit.ledger.newest_id()
             found = await _difference(unit, account, file.entries, all_similar=all_similar)
+        async with self._database.begin() as unit:
+            if await unit.ledger.newest_id() != newest_id:
+                found = await _difference(unit, account, file.entries, all_similar=all_similar)
             done = Import(
                 id=secrets.token_hex(8),
                 account_id=account.id,
@@ -169,7 +175,7 @@ class ImportService:
             )
             await unit.idempotency_keys.add(self._requests.row(key, done.id, now))
             await unit.imports.add(done)
-            for portion in _portions(found.new):
+            for portion in _portions(found.new, WRITTEN_AT_ONCE):
                 entries = [_with_source(one.entry, upload.name) for one in portion]
                 await unit.ledger.record(entries, now)
                 ids = await unit.ledger.ids(entries)
@@ -190,7 +196,9 @@ class ImportService:
                 raise Conflict("this import was undone before", import_id=import_id)
             await unit.idempotency_keys.add(self._requests.row(key, import_id, now))
             last = 0
-            while stored := await unit.imports.entries(import_id, after=last, limit=AT_ONCE):
+            while stored := await unit.imports.entries(
+                import_id, after=last, limit=WRITTEN_AT_ONCE
+            ):
                 note = f"takes back the import of {done.file_name}"
                 reversals = [
                     reversal_of(one.entry, reversal_key(import_id, one.entry.key), note)
@@ -214,7 +222,9 @@ async def _account(unit: UnitOfWork, viewer: Viewer, account_id: AccountId) -> A
 async def _difference(
     unit: UnitOfWork, account: Account, told: Sequence[ReadEntry], *, all_similar: bool
 ) -> Difference:
-    stored = await unit.ledger.known([one.entry for one in told])
+    stored: dict[Key, KnownEntry] = {}
+    for portion in _portions(told, READ_AT_ONCE):
+        stored |= await unit.ledger.known([one.entry for one in portion])
     unknown, known, contradicting = [], [], []
     for one in told:
         before = stored.get((account.id, one.entry.key))
@@ -253,12 +263,12 @@ async def _similar(
     )
     newest_id = await unit.ledger.newest_id()
     search = SimilarEntries(told)
-    page = await entries_in_order(unit, wanted, newest_id=newest_id, limit=AT_ONCE)
+    page = await entries_in_order(unit, wanted, newest_id=newest_id, limit=READ_AT_ONCE)
     while page:
         for one in page:
             search.look_at(one.entry)
         page = await entries_in_order(
-            unit, wanted, newest_id=newest_id, after=page[-1], limit=AT_ONCE
+            unit, wanted, newest_id=newest_id, after=page[-1], limit=READ_AT_ONCE
         )
     return search.found
 
@@ -267,6 +277,6 @@ def _with_source(entry: Entry, file_name: str) -> Entry:
     return entry if entry.note else replace(entry, note=f"imported from {file_name}")
 
 
-def _portions(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(values), AT_ONCE):
-        yield values[start : start + AT_ONCE]
+def _portions(values: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -11,7 +11,7 @@ from alphapulse.domain.transaction_files.ghostfolio import read_ghostfolio
 from alphapulse.domain.transaction_files.known_formats import COINTRACKING, KOINLY
 from alphapulse.domain.transaction_files.mapping import ColumnMapping, read_mapped
 from alphapulse.domain.transaction_files.own_format import OwnFile
-from alphapulse.domain.transaction_files.rows import ROWS_MAX, Flaws, ReadEntry
+from alphapulse.domain.transaction_files.rows import ENTRIES_MAX, Flaws, ReadEntry
 from alphapulse.errors import InvalidInput
 
 _UNNAMED = ColumnMapping(columns={})
@@ -74,8 +74,11 @@ def read_file(upload: Upload, latest: datetime) -> ReadFile:
     entries = []
     for entry in _read(upload, own, flaws, latest):
         entries.append(entry)
-        if len(entries) > ROWS_MAX:
-            raise InvalidInput(f"a file may have {ROWS_MAX} rows at most", field="content")
+        if len(entries) > ENTRIES_MAX:
+            raise InvalidInput(
+                f"a file may have {ENTRIES_MAX} transactions at most; send it in parts",
+                field="content",
+            )
     flaws.refuse()
     return ReadFile(upload.digest, tuple(entries), own.skipped)
 

@@ -25,6 +25,7 @@ from alphapulse.domain.transaction_files.own_format import (
     postings_of,
 )
 from alphapulse.domain.transaction_files.reading import FileFormat, ReadFile, Upload, read_file
+from alphapulse.domain.transaction_files.rows import ENTRIES_MAX
 from alphapulse.errors import BadRows, InvalidInput
 
 ACCOUNT = AccountId("binance-main")
@@ -142,3 +143,9 @@ def test_an_item_that_is_no_transaction_is_refused(item: object) -> None:
 
 def test_a_file_from_a_spreadsheet_has_a_byte_order_mark() -> None:
     assert len(read("\ufeff" + csv_header() + GOOD).entries) == 1
+
+
+def test_a_file_with_too_many_transactions_is_to_be_sent_in_parts() -> None:
+    rows = (GOOD.replace("k1", f"k{number}") for number in range(ENTRIES_MAX + 1))
+    with pytest.raises(InvalidInput, match="in parts"):
+        read(csv_header() + "\n".join(rows))
