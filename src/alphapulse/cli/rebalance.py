@@ -183,7 +183,7 @@ def _show_plan(plan: dict[str, Any]) -> None:
     print_table(
         ("ASSET", "VALUE", "WEIGHT %", "TARGET %", "AFTER %"),
         [
-            (line["asset"], grouped(line["value"]), *map(_pct, _shares(line, then)))
+            (line["asset"], grouped(line["value"], 2), *map(_pct, _shares(line, then)))
             for line, then in lines
         ],
         numbers=("VALUE", "WEIGHT %", "TARGET %", "AFTER %"),
@@ -193,15 +193,16 @@ def _show_plan(plan: dict[str, Any]) -> None:
     else:
         print_table(_TRADES, map(_trade, plan["trades"]), numbers=_TRADE_NUMBERS)
     for one in plan["not_reachable"]:
-        value = UNKNOWN if one["value"] is None else grouped(one["value"])
-        talk.print(f"[yellow]![/] {one['asset']} stays off by {value}: {one['reason']}")
+        value, reason = grouped(one["value"], 2) or UNKNOWN, one["reason"].replace("_", " ")
+        talk.print(f"[yellow]![/] {one['asset']} stays off by {value}: {reason}")
     for warning in plan["meta"]["warnings"]:
         subject = ", ".join(warning["subject"])
         talk.print(f"[yellow]![/] {escape(subject)}: {escape(warning['message'])}", soft_wrap=True)
     currency = plan["meta"]["currency"]
     talk.print(
-        f"Turnover {plan['turnover_pct']} %, about {grouped(plan['est_total_cost'])} {currency} in"
-        f" fees and spread, prices of {plan['prices_as_of']}",
+        f"Turnover {grouped(plan['turnover_pct'], 2)} %, about"
+        f" {grouped(plan['est_total_cost'], 2)} {currency} in fees and spread,"
+        f" prices of {plan['prices_as_of']}",
         soft_wrap=True,
     )
     if plan["plan_id"]:
@@ -230,8 +231,8 @@ def _trade(trade: dict[str, Any]) -> tuple[object, ...]:
         grouped(trade["quantity"]),
         trade["symbol"],
         grouped(trade["limit_price"]),
-        grouped(trade["est_value"]),
-        grouped(trade["est_fee"]),
+        grouped(trade["est_value"], 2),
+        grouped(trade["est_fee"], 2),
         trade["account"],
         trade["reason"],
     )
