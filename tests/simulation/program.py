@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 from alphapulse.domain.account import UNKNOWN_PERMISSIONS, Account, AccountState
 from alphapulse.domain.events import Event, OrderAlarm, OrderAlarmed
 from alphapulse.domain.identifiers import AccountId, ClientOrderId, UserId
-from alphapulse.domain.order import Order, OrderRequest, Side
+from alphapulse.domain.order import Order, OrderOrigin, OrderRequest, Side
 from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.trading import TradingMode
 from alphapulse.errors import DatabaseError, TradingHalted
@@ -217,7 +217,9 @@ class Program:
             mode = await tx.switches.mode_of(ACCOUNT)
             if mode is not TradingMode.ACTIVE:
                 raise TradingHalted(f"trading is {mode}")
-            return await self._placer._prepare(cast(Any, tx), asked, cast(Any, situation), key)
+            return await self._placer._prepare(
+                cast(Any, tx), asked, cast(Any, situation), key, OrderOrigin.ALPHAPULSE
+            )
 
     async def place_order(self, account_id: AccountId, name: ClientOrderId) -> Order:
         """What the placer calls on the exchange worker."""
