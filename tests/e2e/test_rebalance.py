@@ -273,7 +273,7 @@ async def test_a_target_set_shows_its_drift_and_proposes_a_plan_without_trading(
         assert made["aim"]["targets"] == body["targets"]
         drift = {line["asset"]: Decimal(line["drift"]) for line in made["drift"]["lines"]}
         assert max(abs(one) for one in drift.values()) * 100 == Decimal(made["drift"]["max_pct"])
-        assert abs(total(drift.values())) < Decimal("1e-6")
+        assert abs(total([*drift.values()])) < Decimal("1e-6")
         status, _, problem = await trader.ask("POST", SETS, body)
         assert (status, problem["code"]) == (409, "conflict")
 
