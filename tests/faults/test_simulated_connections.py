@@ -17,6 +17,11 @@ from tests.plain_bybit import PlainBybit, plain_bybit
 
 SETTINGS = QUICK.model_copy(update={"history_days": 0})
 ORDERS = Match(method="POST", path="/v5/order/create")
+HELLO = (
+    b"GET /stream.bybit.com/v5/public/spot HTTP/1.1\r\nHost: venue\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -142,3 +147,15 @@ def test_port_is_closed_and_opened_on_the_products_loop_as_well() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(close_and_open())
+
+
+async def test_client_that_leaves_before_the_handshake_is_no_error(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
+    writer.write(HELLO)
+    writer.close()
+    async with plain_bybit(simulator) as client, client.socket("/v5/public/spot") as socket:
+        assert (await socket.subscribe("tickers.BTCUSDT"))["success"]
+
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []

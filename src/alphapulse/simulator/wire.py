@@ -65,7 +65,10 @@ class Wire:
 
     async def carry(self, http: web.Request, session: Session) -> web.WebSocketResponse:
         """Run the conversation to its end."""
-        await self._socket.prepare(http)
+        try:
+            await self._socket.prepare(http)
+        except ConnectionError:
+            return self._socket  # it left before it was answered
         self._session = session
         self._transport = http.transport
         async with asyncio.TaskGroup() as tasks:
