@@ -23,8 +23,8 @@ EMPTY_READS_BELIEVED = 3
 @dataclass(slots=True)
 class _Known:
     balance: Balance
-    change: int
-    """Which change of the stream said it; 0 for REST."""
+    heard_at: datetime | None = None
+    """When the stream said it, on our clock; ``None`` for REST."""
 
 
 class BalanceSync:
@@ -49,7 +49,6 @@ class BalanceSync:
         self._bus = bus
         self._clock = clock
         self._known: dict[Holding, _Known] = {}
-        self._changes = 0
         self._empty_reads = 0
         self._read_began: datetime | None = None
         self._storing = asyncio.Lock()
@@ -63,7 +62,7 @@ class BalanceSync:
         """Begin with what is stored."""
         async with self._database.read() as tx:
             stored = await tx.balances.list(self._account_id)
-        self._known = {(s.balance.wallet, s.balance.asset): _Known(s.balance, 0) for s in stored}
+        self._known = {(s.balance.wallet, s.balance.asset): _Known(s.balance) for s in stored}
 
     async def read(self) -> frozenset[Asset]:
         """Fetch a complete report and store it; the assets whose balance is another than before.
@@ -71,13 +70,13 @@ class BalanceSync:
         Raises:
             ExchangeUnavailable: the reports contradict each other or what was known.
         """
-        change_before, began = self._changes, self._clock.now()
+        began = self._clock.now()
         report = await self._exchange.fetch_balances()
         if missing := self._missing(report):
             report = await self._confirmed(missing)
         self._check_emptiness(report)
         async with self._storing:
-            changed = await self._store(self._with_newer(report, change_before))
+            changed = await self._store(self._with_newer(report, began))
             self._read_began = began
             return changed
 
@@ -87,9 +86,8 @@ class BalanceSync:
             if self._read_began is not None and report.received_at < self._read_began:
                 return frozenset()
             changed = await self._store(report)
-            self._changes += 1
             for balance in report.balances:
-                self._known[balance.wallet, balance.asset] = _Known(balance, self._changes)
+                self._known[balance.wallet, balance.asset] = _Known(balance, report.received_at)
             return changed
 
     def _missing(self, report: BalanceReport) -> set[Holding]:
@@ -124,11 +122,11 @@ class BalanceSync:
                 "the account is reported empty and was not", exchange=self._exchange.id
             )
 
-    def _with_newer(self, report: BalanceReport, change_before: int) -> BalanceReport:
+    def _with_newer(self, report: BalanceReport, began: datetime) -> BalanceReport:
         newer = {
             holding: known.balance
             for holding, known in self._known.items()
-            if known.change > change_before
+            if known.heard_at is not None and known.heard_at >= began
         }
         if not newer:
             return report
@@ -150,7 +148,7 @@ class BalanceSync:
             for holding, known in self._known.items()
             if report.is_partial or holding[0] not in report.wallets
         }
-        after |= {(b.wallet, b.asset): _Known(b, 0) for b in report.balances}
+        after |= {(b.wallet, b.asset): _Known(b) for b in report.balances}
         before, self._known = self._known, after
         return frozenset(
             asset

@@ -1,7 +1,6 @@
 """Positions Sync: open derivative positions, from REST and from the private stream."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 
 from alphapulse.database.connection import Database
@@ -15,12 +14,6 @@ from alphapulse.runtime.bus import EventBus
 
 Exposure = tuple[Symbol, PositionSide]
 """In hedge mode a symbol has two positions."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Streamed:
-    position: Position
-    change: int
 
 
 class PositionSync:
@@ -46,8 +39,7 @@ class PositionSync:
         self._bus = bus
         self._clock = clock
         self._open: set[Exposure] = set()
-        self._changes = 0
-        self._streamed: dict[Exposure, _Streamed] = {}
+        self._streamed: dict[Exposure, Position] = {}
         self._read_began: datetime | None = None
         self._storing = asyncio.Lock()
 
@@ -63,7 +55,7 @@ class PositionSync:
         Raises:
             ExchangeUnavailable: two lists in a row lack different positions.
         """
-        change_before, began = self._changes, self._clock.now()
+        began = self._clock.now()
         positions = await self._exchange.fetch_positions()
         if missing := self._open - set(map(_exposure, positions)):
             positions = await self._exchange.fetch_positions()
@@ -74,7 +66,7 @@ class PositionSync:
                 )
         async with self._storing:
             before = set(self._open)
-            await self._replace(self._with_newer(positions, change_before))
+            await self._replace(self._with_newer(positions, began))
             self._read_began = began
             return before != self._open
 
@@ -90,10 +82,9 @@ class PositionSync:
                 positions = tuple(p for p in positions if p.received_at >= began)
             async with self._database.begin() as tx:
                 is_changed = await tx.positions.upsert(positions)
-            self._changes += 1
             for position in positions:
                 exposure = _exposure(position)
-                self._streamed[exposure] = _Streamed(position, self._changes)
+                self._streamed[exposure] = position
                 (self._open.add if position.quantity else self._open.discard)(exposure)
         if is_changed:
             self._bus.publish(PositionsChanged(self._account_id))
@@ -109,10 +100,8 @@ class PositionSync:
         if is_changed:
             self._bus.publish(PositionsChanged(self._account_id))
 
-    def _with_newer(
-        self, positions: tuple[Position, ...], change_before: int
-    ) -> tuple[Position, ...]:
-        newer = {e: s.position for e, s in self._streamed.items() if s.change > change_before}
+    def _with_newer(self, positions: tuple[Position, ...], began: datetime) -> tuple[Position, ...]:
+        newer = {e: p for e, p in self._streamed.items() if p.received_at >= began}
         older = [p for p in positions if _exposure(p) not in newer]
         return (*older, *(p for p in newer.values() if p.quantity))
 
