@@ -104,6 +104,8 @@ class LiveState:
         self.open_orders: dict[AccountId, dict[str, Order]] = {}
         self.unsettled: dict[AccountId, dict[str, Order]] = {}
         """Ours that are neither open nor ended: on their way, unknown or quarantined."""
+        self.ordered_at: dict[AccountId, datetime] = {}
+        """When an order of each account last changed, since the start, on our clock."""
         self.last_trades: dict[tuple[AccountId, Subject], datetime] = {}
         """When each account last traded a contract, or an asset for another one."""
         self.runs: dict[str, RunRecord] = {}
@@ -203,6 +205,7 @@ class LiveState:
         is_open, is_over = order.status.is_open, order.status.is_final
         _keep(self.open_orders, order, is_in=is_open)
         _keep(self.unsettled, order, is_in=not is_open and not is_over)
+        self.ordered_at[order.account_id] = order.updated_at
         self._changes.orders.append(order)
 
     @_apply.register
@@ -284,6 +287,7 @@ class LiveState:
         self.positions.pop(account_id, None)
         self.open_orders.pop(account_id, None)
         self.unsettled.pop(account_id, None)
+        self.ordered_at.pop(account_id, None)
         self.statuses = {key: one for key, one in self.statuses.items() if key[1] != account_id}
         trades = self.last_trades.items()
         self.last_trades = {key: at for key, at in trades if key[0] != account_id}

@@ -1,6 +1,7 @@
 """Order Facts: what the checks of an order look at, gathered from the database and live prices."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ from alphapulse.domain.order import OrderRequest
 from alphapulse.domain.order_checks.situation import MINUTE_S, Allowance, OrderSituation
 from alphapulse.domain.order_cost import cost_of
 from alphapulse.domain.order_grid import on_grid
+from alphapulse.domain.rebalance.situation import Headroom
 from alphapulse.domain.sync import SyncKind, SyncState
 from alphapulse.errors import AlphaPulseError
 from alphapulse.exchanges.order_profiles import ORDER_PROFILES
@@ -25,6 +27,7 @@ from alphapulse.runtime.worker import Worker
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.trading_desk import TradingDesk
 from alphapulse.services.trading_settings import TradingSettings
+from alphapulse.services.viewer import Viewer
 
 BOOK_DEPTH = 50
 """Levels of a book that are read: more than an order within the default limits ever eats."""
@@ -184,6 +187,19 @@ class OrderFacts:
             MINUTE_S if oldest is None else (oldest + minute - now).total_seconds(),
         )
 
+    async def headroom(self, tx: UnitOfWork, account: Account, viewer: Viewer) -> Headroom:
+        """What the limits of the account and of its viewer leave, in the viewer's currency; what
+        cannot be converted limits nothing here, the order itself is checked anyway."""
+        limits = Asset(self._settings.currency)
+        price = self._live.book.price(limits, viewer.currency, now=self._clock.now())
+        if price is None:
+            return Headroom()
+        subjects = subjects_of(account.id, viewer.owner_id)
+        allowances = [await self.allowance(tx, whose) for whose in subjects]
+        orders = [one.limits.max_order_value for one in allowances]
+        days = [one.left_today for one in allowances]
+        return Headroom(_least(orders, price.value), _least(days, price.value))
+
     async def _available(
         self, tx: UnitOfWork, account: Account, instrument: Instrument, asset: Asset
     ) -> Decimal | None:
@@ -217,3 +233,9 @@ def _ticker_of(exchange: ExchangeId, book: OrderBook) -> Ticker:
     """What a book says of the price: the middle of its best bid and ask."""
     (bid, _), (ask, _) = book.bids.levels[0], book.asks.levels[0]
     return Ticker(exchange, book.symbol, book.received_at, book.received_at, bid=bid, ask=ask)
+
+
+def _least(amounts: Iterable[Decimal | None], rate: Decimal) -> Decimal | None:
+    """The smallest of those there are, converted."""
+    known = [amount for amount in amounts if amount is not None]
+    return EXACT.multiply(min(known), rate) if known else None

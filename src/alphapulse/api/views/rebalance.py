@@ -40,6 +40,9 @@ _WARNINGS = {
     "contracts_not_rebalanced": "Its value is no part of the plan.",
     "excluded_unpriced": "It is excluded, and nothing says what it is worth.",
     "gain_unknown": "What its sale would realize is not known.",
+    "order_over_limit": "More than one order may be worth; it will be refused. Raise the limit, or"
+    " go in steps.",
+    "day_over_limit": "Together more than may still be ordered today; the last will be refused.",
 }
 
 

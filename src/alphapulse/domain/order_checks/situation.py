@@ -50,6 +50,12 @@ class Allowance:
     def used_today(self) -> Decimal:
         return max(ZERO, EXACT.subtract(self.counted_today, self.undone_today))
 
+    @property
+    def left_today(self) -> Decimal | None:
+        """``None``: no limit."""
+        most = self.limits.max_daily_value
+        return None if most is None else max(ZERO, EXACT.subtract(most, self.used_today))
+
 
 @dataclass(frozen=True, slots=True)
 class OrderSituation:

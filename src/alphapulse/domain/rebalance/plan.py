@@ -10,14 +10,20 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 
 from alphapulse.domain.identifiers import Asset
-from alphapulse.domain.money import EXACT, ZERO
+from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.portfolio import PositionValue
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
 from alphapulse.domain.rebalance.fingerprint import plan_hash
 from alphapulse.domain.rebalance.matching import Amounts, Desk, Matcher
 from alphapulse.domain.rebalance.needs import needs_of
 from alphapulse.domain.rebalance.sheet import sheet_of
-from alphapulse.domain.rebalance.situation import Refusal, RefusalReason, Situation, refusals
+from alphapulse.domain.rebalance.situation import (
+    AccountFacts,
+    Refusal,
+    RefusalReason,
+    Situation,
+    refusals,
+)
 from alphapulse.domain.rebalance.targets import Weights
 from alphapulse.domain.rebalance.trades import Phase, Trade, Trader
 from alphapulse.domain.rebalance.ways import Unreached, Way, Ways
@@ -67,7 +73,8 @@ class NotReached:
 
 @dataclass(frozen=True, slots=True)
 class PlanWarning:
-    """``code`` is contracts_not_rebalanced, excluded_unpriced or gain_unknown."""
+    """``code`` is contracts_not_rebalanced, excluded_unpriced, gain_unknown, order_over_limit or
+    day_over_limit."""
 
     code: str
     subject: str
@@ -311,6 +318,18 @@ class _Planner:
             unknown = {one.spends for one in sold if one.est_realized_pnl is None}
             for asset in sorted(unknown):
                 yield PlanWarning("gain_unknown", asset)
+        for account in self._situation.accounts:
+            yield from _over(account, [one for one in trades if one.account_id == account.id])
+
+
+def _over(account: AccountFacts, trades: list[Trade]) -> Iterator[PlanWarning]:
+    """What its limits will refuse."""
+    room = account.headroom
+    for trade in trades:
+        if room.order is not None and trade.est_value > room.order:
+            yield PlanWarning("order_over_limit", trade.symbol)
+    if room.day is not None and total([one.est_value for one in trades]) > room.day:
+        yield PlanWarning("day_over_limit", account.id)
 
 
 def _refused(reasons: set[Refusal]) -> Refused:

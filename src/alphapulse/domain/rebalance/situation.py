@@ -24,6 +24,15 @@ basis is not known."""
 
 
 @dataclass(frozen=True, slots=True)
+class Headroom:
+    """What the limits of trading leave, in the base currency: to one order, and to all orders
+    until midnight UTC. ``None``: as much as one likes."""
+
+    order: Decimal | None = None
+    day: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountFacts:
     """One account that may trade.
 
@@ -40,6 +49,7 @@ class AccountFacts:
     is_in_doubt: bool = False
     """One of its orders may or may not exist."""
     quote: Asset | None = None
+    headroom: Headroom = Headroom()
 
 
 @dataclass(frozen=True, slots=True)

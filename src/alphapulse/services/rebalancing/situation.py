@@ -37,7 +37,9 @@ from alphapulse.services.viewer import Viewer
 _READ_ANEW = (SyncKind.BALANCES, SyncKind.ORDERS)
 
 # Statuses are told every few seconds at most, so what was just read may be told as a little older.
-_TOLD_WITHIN_S = 6.0
+_JUST_READ = timedelta(seconds=6)
+# The exchange tells piece by piece what an order did to the balances.
+_SETTLED = timedelta(seconds=2)
 _TOLD_TRIES, _TOLD_PAUSE_S = 40, 0.05
 
 _INSTRUMENTS_KEPT_S = 60.0
@@ -100,7 +102,7 @@ class Gatherer:
         listed = await self._spot_markets({account.exchange for account in accounts})
         async with self._database.read() as tx:
             holdings = [one for account in accounts for one in await _holdings(tx, account)]
-            facts = [await self._facts_of(tx, account) for account in accounts]
+            facts = [await self._facts_of(tx, account, viewer) for account in accounts]
         assets = {one.balance.asset for one in holdings if not one.balance.is_empty} | set(wanted)
         markets = tuple(self._market(one) for one in listed if _touches(one, assets))
         facts = list(await asyncio.gather(*(self._with_fee(one, markets) for one in facts)))
@@ -155,7 +157,11 @@ class Gatherer:
         """Have balances and orders read now unless they just were, and wait until that is told;
         what fails is seen by its age. Who plans again and again does not use up the rate budget.
         """
-        if self._is_just_read(account):
+        ordered_at, read_at = self._live.ordered_at.get(account.id), self._read_at(account)
+        is_settled = ordered_at is None or (
+            read_at is not None and read_at - ordered_at >= _SETTLED
+        )
+        if is_settled and self._is_just_read(account):
             return
         timeout_s = self._settings.read_timeout_s
         try:
@@ -171,15 +177,13 @@ class Gatherer:
 
     def _is_just_read(self, account: Account) -> bool:
         read_at = self._read_at(account)
-        return read_at is not None and (
-            (self._clock.now() - read_at).total_seconds() <= _TOLD_WITHIN_S
-        )
+        return read_at is not None and self._clock.now() - read_at <= _JUST_READ
 
     def _read_at(self, account: Account) -> datetime | None:
         status = self._live.status(account.exchange, account.id, SyncKind.BALANCES)
         return None if status is None else status.last_ok_at
 
-    async def _facts_of(self, tx: UnitOfWork, account: Account) -> AccountFacts:
+    async def _facts_of(self, tx: UnitOfWork, account: Account, viewer: Viewer) -> AccountFacts:
         unsettled = await tx.orders.unsettled(account.id)
         external = await tx.orders.external_in_doubt(account.id)
         return AccountFacts(
@@ -189,6 +193,7 @@ class Gatherer:
             fee_rate=None,
             holds=await tx.intents.holds(account.id),
             is_in_doubt=bool(external) or any(not one.status.is_open for one in unsettled),
+            headroom=await self._facts.headroom(tx, account, viewer),
         )
 
     async def _with_fee(self, facts: AccountFacts, markets: Iterable[Market]) -> AccountFacts:

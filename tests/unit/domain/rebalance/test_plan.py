@@ -12,7 +12,7 @@ from alphapulse.domain.order import OrderType, Side
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
 from alphapulse.domain.rebalance.fingerprint import moved_pct
 from alphapulse.domain.rebalance.plan import Plan
-from alphapulse.domain.rebalance.situation import Market, Situation
+from alphapulse.domain.rebalance.situation import Headroom, Market, Situation
 from alphapulse.domain.rebalance.trades import Phase, TradeReason
 from alphapulse.domain.rebalance.ways import Unreached
 from alphapulse.errors import InvalidInput
@@ -334,3 +334,15 @@ def test_a_portfolio_at_its_targets_needs_nothing() -> None:
     assert not made.trades
     assert not made.not_reachable
     assert made.turnover_pct == 0
+
+
+def test_what_the_limits_will_refuse_is_said_beforehand() -> None:
+    room = Headroom(order=Decimal(900), day=Decimal(1_900))
+    made = plan(world(accounts=(account(headroom=room),)), HALVES)
+    assert [(one.code, one.subject) for one in made.warnings] == [
+        ("order_over_limit", "BTC/USDT"),
+        ("order_over_limit", "ETH/USDT"),
+        ("day_over_limit", "a"),
+    ]
+    ample = Headroom(order=Decimal(1_100), day=Decimal(2_100))
+    assert plan(world(accounts=(account(headroom=ample),)), HALVES).warnings == ()
