@@ -260,7 +260,7 @@ class MemoryLedger(Ledger):
             if one.id > row_id and (account_ids is None or one.entry.account_id in account_ids)
         )[:limit]
 
-    async def _known(self, told: Sequence[Entry]) -> dict[Key, KnownEntry]:
+    async def known(self, told: Sequence[Entry]) -> dict[Key, KnownEntry]:
         rows = self._transaction.rows("entries")
         keys = [(entry.account_id, entry.key) for entry in told]
         found = {key: rows[key].entry for key in keys if key in rows}
