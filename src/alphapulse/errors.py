@@ -395,7 +395,9 @@ class InputsNotGood(NotReady):
     code = "inputs_not_good"
     fix = "Each entry of errors names an input; wait until it is read, or see the status page."
 
-    def __init__(self, message: str, /, refusals: Sequence[InputFault], **facts: object) -> None:
+    def __init__(
+        self, message: str, /, refusals: Sequence[InputFault] = (), **facts: object
+    ) -> None:
         super().__init__(message, **facts)
         self.refusals = tuple(refusals)
 

@@ -161,8 +161,8 @@ async def test_an_exit_raised_inside_a_worker_is_a_fault_and_ends_nobody_else() 
     await worker.start()
     with pytest.raises(WorkerStopped):
         await worker.call(leave)
-    await eventually(lambda: worker.state is WorkerState.FAULTED)
-    assert worker.error == "SystemExit: 3"
+    await eventually(lambda: worker.error == "SystemExit: 3")
+    assert worker.state is WorkerState.FAULTED
     await worker.stop()
 
 

@@ -38,6 +38,7 @@ from tests.fixtures.scripted_exchange import OneKey
 from tests.fixtures.sync import SIMULATED, Sync, credentials_of, simulated_sync
 
 LABELS = {"binance": "binance-main", "bybit": "bybit-unified"}
+CONNECTED = StreamState.CONNECTED
 BALANCE_PATHS = {"binance": "*/api/v3/account", "bybit": "*/v5/account/wallet-balance"}
 MARKET_TOPICS = {
     "binance": ("*@*",),
@@ -92,7 +93,9 @@ class Case:
 
     def is_fully_connected(self) -> bool:
         parts = self.sync.synchronizer.report().exchanges
-        return self.is_good() and all(p.stream is StreamState.CONNECTED for p in parts)
+        apart = [(p.account_id, p.stream_error) for p in parts if p.stream is not CONNECTED]
+        assert apart == []
+        return self.is_good()
 
     def fault(self, fault: Fault) -> None:
         self.simulator.faults.add(fault)
