@@ -106,7 +106,10 @@ async def test_killed_at_each_leg_a_run_ends_and_no_order_is_there_twice(
     filled = Counter(one["symbol"] for one in mine if Decimal(one["filled_quantity"]))
     assert filled == {one["symbol"]: 1 for one in done["orders"] if one["status"] == "filled"}
     assert simulator.orders_seen == sum(filled.values())
-    assert done["status"] == "done"
+    # A machine that stands still has no fresh price for a while; then a leg says so, and ends.
+    assert done["status"] in {"done", "partial"}
+    assert filled
+    assert all(one["status"] == "filled" or one["reason"] for one in done["orders"])
 
 
 async def _started(life: Life, account: str) -> Any:

@@ -107,7 +107,6 @@ async def watch_lines(
             rotate_after_s = limits.rotate_after_s - number * ROTATION_SPREAD_S
             keeper = _Keeper(line, session, memory, clock, limits)
             tasks.create_task(keeper.run(confirm, rotate_after_s))
-        await asyncio.Event().wait()
 
 
 def instrument_of(
@@ -126,11 +125,16 @@ def instrument_of(
 
 @asynccontextmanager
 async def together() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group whose first failure comes out bare, as the error the caller is told of."""
+    """A task group that lasts until one of its tasks fails or it is canceled; the first failure
+    comes out bare, as the error the caller is told of."""
     failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             yield tasks
+            # Where a task fails while the group only waits for it, the request to cancel us that
+            # the group makes of it stays behind. After that no time limit works on Python 3.11.2,
+            # and we look as if we had been asked to end.
+            await asyncio.Event().wait()
     except BaseExceptionGroup as group:
         failure = group.exceptions[0]
     if failure is not None:
