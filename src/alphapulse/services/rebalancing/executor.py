@@ -5,6 +5,7 @@ the process ends, the next one repeats the same step, and nothing is sent twice.
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -102,14 +103,23 @@ class Executor:
             self._news.clear()
             async with self._database.read() as tx:
                 waiting = [record.id for record in await tx.rebalances.unfinished()]
-            acted = await asyncio.gather(*(self.look(run_id) for run_id in waiting))
-            if any(acted):
+            if await self._look_at(waiting):
                 continue
             try:
                 async with asyncio.timeout(self._settings.look_interval_s if waiting else None):
                     await self._news.wait()
             except TimeoutError:
                 continue
+
+    async def _look_at(self, run_ids: Iterable[str]) -> bool:
+        """One step of each; every one is over before what one of them met is raised."""
+        acted = False
+        looks = (self.look(run_id) for run_id in run_ids)
+        for outcome in await asyncio.gather(*looks, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            acted |= outcome
+        return acted
 
     async def look(self, run_id: str) -> bool:
         """One step of one run; whether an order was placed or canceled."""

@@ -1,15 +1,20 @@
 """What a run is told of the orders of its legs."""
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from alphapulse.domain.identifiers import Asset
 from alphapulse.domain.order import OrderStatus, Side
 from alphapulse.domain.rebalance.trades import Trade
-from alphapulse.services.rebalancing.executor import leg_order
+from alphapulse.errors import DatabaseBusy
+from alphapulse.services.rebalancing.executor import Executor, leg_order
+from alphapulse.services.rebalancing.settings import RebalanceSettings
 from tests.builders import make_fill, make_order
+from tests.fixtures.clock import HandClock
 from tests.unit.domain.rebalance.test_run import make_plan
 
 TRADE = replace(
@@ -48,3 +53,31 @@ def test_an_order_that_ended_is_not_over_before_its_last_fill_is_told() -> None:
 
     assert found.status is OrderStatus.SENDING
     assert found.filled_quantity == 2
+
+
+class Looking(Executor):
+    """One run cannot be looked at, another takes its time."""
+
+    def __init__(self, clock: HandClock) -> None:
+        nothing: Any = None
+        super().__init__(nothing, nothing, nothing, nothing, clock, RebalanceSettings())
+        self.may_end = asyncio.Event()
+
+    async def look(self, run_id: str) -> bool:
+        if run_id == "broken":
+            raise DatabaseBusy("not now")
+        await self.may_end.wait()
+        return True
+
+
+async def test_a_run_that_cannot_be_looked_at_leaves_none_behind_that_is_being_looked_at(
+    clock: HandClock,
+) -> None:
+    executor = Looking(clock)
+    looking = asyncio.create_task(executor._look_at(["broken", "slow"]))
+    done, _ = await asyncio.wait([looking], timeout=0.05)
+    assert not done
+
+    executor.may_end.set()
+    with pytest.raises(DatabaseBusy):
+        await looking
