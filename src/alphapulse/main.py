@@ -53,13 +53,16 @@ def build(settings: Settings, clock: Clock, on_ready: Callable[[str | None], Non
     )
     manager = AlertManager(settings.alerting, to_alerting, database, bus, clock)
     exchange = Worker("exchange", synchronizer.running)
-    processing = Worker("processing", Processing(to_processing, database, bus, clock).running)
+    processor = Processing(to_processing, database, bus, clock)
+    processing = Worker("processing", processor.running)
     alerting = Worker("alerting", manager.running)
 
     # Who serves users.
     health = Health()
     for worker in (exchange, processing, alerting):
         health.register(worker.name, worker.health)
+    for supervisor in (processor.supervisor, manager.supervisor):
+        health.register(supervisor.name, supervisor.health)
     health.register("tasks", lambda: health_of("tasks", synchronizer.report().tasks))
     logic = BusinessLogic(
         database=database,

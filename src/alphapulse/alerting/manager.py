@@ -61,13 +61,14 @@ class AlertManager:
         self._firing: dict[str, Alert] = {}
         self._wrong = _Since(clock)
         self._right = _Since(clock)
+        self.supervisor = Supervisor("alerting tasks", clock)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Raise and resolve until the block ends."""
         async with (
             open_database(self._database, name="alerting") as database,
-            Supervisor("alerting", self._clock) as supervisor,
+            self.supervisor as supervisor,
         ):
             supervisor.run("inbox", lambda: self._hear(database))
             supervisor.run("evaluation", lambda: self._keep_evaluating(database))

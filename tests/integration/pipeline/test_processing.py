@@ -12,6 +12,7 @@ from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.events import CandleClosed, TickerUpdated
 from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.market import Candle, Timeframe
+from alphapulse.pipeline.bookkeeping.bookkeeper import Bookkeeper
 from alphapulse.pipeline.processors.processing import Processing
 from alphapulse.pipeline.processors.writer import WAITING_CANDLES, MarketWriter
 from alphapulse.runtime.bus import EventBus
@@ -113,3 +114,17 @@ def test_an_open_candle_is_no_history(clock: HandClock) -> None:
     writer = MarketWriter(AWAY, clock)
     with pytest.raises(AssertionError):
         writer.add_candle(make_candle(is_closed=False))
+
+
+async def test_a_bookkeeper_that_fails_is_seen_in_health(
+    sqlite_settings: DatabaseSettings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Bookkeeper) -> None:
+        raise ValueError("the books do not add up")
+
+    monkeypatch.setattr(Bookkeeper, "run", fail)
+    mailbox = Mailbox("processing", 10, merge=Merge.FOLD)
+    processing = Processing(mailbox, sqlite_settings, EventBus(), SystemClock())
+    async with processing.running():
+        await eventually(lambda: "bookkeeper" in (processing.supervisor.health().detail or ""))
+        assert processing.supervisor.health().status != "ok"

@@ -45,6 +45,7 @@ class Processing:
         self._database = database
         self._bus = bus
         self._clock = clock
+        self.supervisor = Supervisor("processing tasks", clock)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -52,7 +53,7 @@ class Processing:
         async with open_database(self._database, name="processing") as database:
             writer = MarketWriter(database, self._clock)
             bookkeeper = Bookkeeper(database, self._bus, self._clock)
-            async with Supervisor("processing", self._clock) as supervisor:
+            async with self.supervisor as supervisor:
                 supervisor.run("inbox", lambda: self._take(writer, bookkeeper))
                 supervisor.run("writer", lambda: self._write(writer))
                 supervisor.run("bookkeeper", bookkeeper.run)
