@@ -188,6 +188,19 @@ async def test_income_fees_and_funding_are_summed_up(lots: Lots) -> None:
     assert summary["total_pnl"] == "808"
 
 
+async def test_sums_that_leave_out_what_nobody_can_value_are_named(lots: Lots) -> None:
+    async def left_out() -> list[list[str]]:
+        warnings = (await lots.get("/api/portfolio/summary"))["meta"]["warnings"]
+        return [one["subject"] for one in warnings if one["code"] == "partly_known"]
+
+    assert await left_out() == []
+    await lots.record(bought(5, "BTC/USD", "1", "300", ("0.01", "BNB"), account=MAIN))
+    assert await left_out() == [["realized_pnl", "fees_paid", "total_pnl"]]
+    assert (await lots.get("/api/portfolio/summary"))["fees_paid"] == "3"
+    bitcoin, _ = await lots.items("/api/portfolio/positions")
+    assert bitcoin["fees_paid"] is None
+
+
 async def test_an_unknown_basis_is_repaired_in_one_call(lots: Lots) -> None:
     unknown = (await lots.items(LOTS))[0]["lot_id"]
     said = {"account_id": MAIN, "lot_id": unknown, "cost": "250"}

@@ -3,7 +3,7 @@
 What is known is summed up, and what is not is listed; nothing unknown is counted as zero.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -48,7 +48,8 @@ class LineBasis(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums of what is known; ``missing`` lists what is not."""
+    """Sums of what is known. ``missing`` lists the lots whose basis is not, ``partial`` names the
+    sums that leave something out because nobody knows what it was worth."""
 
     cost: Decimal | None
     realized_pnl: Decimal | None
@@ -58,6 +59,7 @@ class Totals:
     funding_paid: Decimal | None
     income: Decimal | None
     missing: tuple[Missing, ...]
+    partial: tuple[str, ...]
 
 
 class Basis:
@@ -88,7 +90,7 @@ class Basis:
     def line(self, held: HoldingValue) -> LineBasis:
         """Of one holding. Lots lie in an account, so wallets have their share by quantity."""
         place, quantity = _place(held), held.holding.balance.total
-        fees = _paid(self._fees.get(place, ()), EntryKind.FEE)
+        fees = _paid_in_full(self._fees.get(place, ()), EntryKind.FEE)
         if place.asset == self._valuation.currency:
             return LineBasis(
                 quantity, Decimal(1), Completeness.COMPLETE, ZERO, ZERO, None, None, fees
@@ -123,7 +125,7 @@ class Basis:
             for flow in self._flows
             if flow.key.account_id == account_id and flow.key.symbol == symbol
         ]
-        return _paid(mine, EntryKind.FEE), _paid(mine, EntryKind.FUNDING)
+        return _paid_in_full(mine, EntryKind.FEE), _paid_in_full(mine, EntryKind.FUNDING)
 
     def totals(self) -> Totals:
         """Of everything."""
@@ -148,7 +150,22 @@ class Basis:
             funding_paid=None if funding is None else EXACT.minus(funding),
             income=income,
             missing=self._missing,
+            partial=tuple(self._partial()),
         )
+
+    def _partial(self) -> Iterator[str]:
+        unvalued = {flow.key.kind for flow in self._flows if flow.unvalued}
+        has_unknown_gains = any(one.realized_unknown for one in self._places.values())
+        if has_unknown_gains or EntryKind.PROFIT in unvalued:
+            yield "realized_pnl"
+        if EntryKind.FEE in unvalued:
+            yield "fees_paid"
+        if EntryKind.FUNDING in unvalued:
+            yield "funding_paid"
+        if _INCOME & unvalued:
+            yield "income"
+        if unvalued or has_unknown_gains:
+            yield "total_pnl"
 
 
 class BasisService:
@@ -195,6 +212,15 @@ def _value(flows: Sequence[FlowTotal]) -> Decimal | None:
 def _paid(flows: Iterable[FlowTotal], kind: EntryKind) -> Decimal | None:
     value = _value([flow for flow in flows if flow.key.kind is kind])
     return None if value is None else EXACT.minus(value)
+
+
+def _paid_in_full(flows: Collection[FlowTotal], kind: EntryKind) -> Decimal | None:
+    """``None`` where nobody knows what a part of it was worth."""
+    return (
+        None
+        if any(flow.unvalued for flow in flows if flow.key.kind is kind)
+        else _paid(flows, kind)
+    )
 
 
 def _fees_by_place(flows: Iterable[FlowTotal]) -> dict[Place, list[FlowTotal]]:

@@ -21,26 +21,42 @@ NOT_COUNTED = WarningView(
 )  # fmt: skip
 
 
+PARTLY_KNOWN = WarningView(
+    code="partly_known",
+    message="What a part of these cost or was worth is not known; it is left out of the sums.",
+    subject=(),
+)
+
+
 def with_basis(summary: Summary, basis: Basis | None) -> Summary:
     """The summary with what everything cost. Without a count every profit is null: that of
     contracts alone would pass for the whole."""
     if basis is None:
-        warnings = (*summary.meta.warnings, NOT_COUNTED)
-        meta = summary.meta.model_copy(update={"warnings": warnings})
-        return summary.model_copy(update={"meta": meta, "unrealized_pnl": None})
+        return _warned(summary, NOT_COUNTED).model_copy(update={"unrealized_pnl": None})
     totals = basis.totals()
+    figures = {
+        "realized_pnl": totals.realized_pnl,
+        "total_pnl": totals.total_pnl,
+        "fees_paid": totals.fees_paid,
+        "funding_paid": totals.funding_paid,
+        "income": totals.income,
+    }
+    partial = tuple(name for name in totals.partial if figures[name] is not None)
+    if partial:
+        summary = _warned(summary, PARTLY_KNOWN.model_copy(update={"subject": partial}))
     return summary.model_copy(
-        update={
+        update=figures
+        | {
             "cost_basis": totals.cost,
-            "realized_pnl": totals.realized_pnl,
             "unrealized_pnl": totals.unrealized_pnl,
-            "total_pnl": totals.total_pnl,
-            "fees_paid": totals.fees_paid,
-            "funding_paid": totals.funding_paid,
-            "income": totals.income,
             "missing_basis": _missing(totals),
         }
     )
+
+
+def _warned(summary: Summary, warning: WarningView) -> Summary:
+    meta = summary.meta.model_copy(update={"warnings": (*summary.meta.warnings, warning)})
+    return summary.model_copy(update={"meta": meta})
 
 
 def _missing(totals: Totals) -> list[UnpricedLine]:
