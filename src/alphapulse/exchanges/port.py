@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from alphapulse.domain.account import Permissions
 from alphapulse.domain.balance import BalanceReport
 from alphapulse.domain.cash_flow import CashFlow, FlowCursor
 from alphapulse.domain.identifiers import (
     AccountId,
+    Asset,
     ClientOrderId,
     ExchangeId,
     ExchangeOrderId,
@@ -57,6 +58,8 @@ class Capabilities:
     """Orders can be sent through us; `OrderProfile` says which."""
     cash_flows: bool = False
     """The venue tells *everything* that moves balances besides fills: books can be exact."""
+    usd_index: frozenset[Asset] = frozenset()
+    """Assets of which the venue publishes a past in US dollars; see `fetch_usd_index`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,13 @@ class FlowPage:
     read_until: datetime | None = None
     wait_s: float = 0.0
     """So long the next page of this list would have to wait for the venue; others need not."""
+
+
+class MinuteClose(NamedTuple):
+    """What one unit of an asset was worth when a minute ended; the currency is in the question."""
+
+    open_time: datetime
+    close: Decimal
 
 
 class MarketSink(Protocol):
@@ -177,7 +187,19 @@ class Exchange(Protocol):
     async def fetch_candles(
         self, symbol: Symbol, timeframe: Timeframe, since: datetime, limit: int
     ) -> tuple[Candle, ...]:
-        """Oldest first, the open one included and marked."""
+        """Those of ``limit`` intervals from ``since`` on, oldest first, the open one included and
+        marked. One without a trade may be missing."""
+        ...
+
+    async def fetch_usd_index(
+        self, asset: Asset, since: datetime, limit: int
+    ) -> tuple[MinuteClose, ...]:
+        """Closed minutes of what an asset was worth in US dollars: those of ``limit`` minutes from
+        ``since`` on, oldest first; the venue may lack some.
+
+        Raises:
+            InvalidInput: `Capabilities.usd_index` lacks the asset, or ``limit`` is not 1..1000.
+        """
         ...
 
     async def watch_market(

@@ -191,6 +191,7 @@ _BYBIT_SHAPES = (
     Shape("/v5/market/instruments-info", ("symbol", "status"), _LIST, many=True),
     Shape("/v5/market/tickers", ("symbol", "lastPrice"), _LIST, many=True),
     Shape("/v5/market/kline", (), _LIST, many=True),
+    Shape("/v5/market/index-price-kline", (), _LIST, many=True),
     Shape("/v5/account/wallet-balance", ("accountType", "coin"), _LIST, many=True),
     Shape("/v5/account/info", ("unifiedMarginStatus",), ("result",), one=True),
     Shape("/v5/user/query-api", ("permissions", "readOnly"), ("result",), one=True),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alphapulse.domain.clock import Clock
-from alphapulse.domain.identifiers import AccountId, ExchangeId, ExchangeOrderId, Symbol
+from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, ExchangeOrderId, Symbol
 from alphapulse.domain.market import Timeframe
 from alphapulse.errors import ExchangeUnavailable, OrderOutcomeUnknown
 from alphapulse.exchanges.adapters.binance.exchange import BinanceExchange
@@ -72,6 +72,9 @@ CALLS: dict[str, Callable[[Exchange], Awaitable[Any]]] = {
     "clock": lambda exchange: exchange.measure_clock(),
 }
 NAMED_CALLS = CALLS | {"permissions": lambda exchange: exchange.fetch_permissions()}
+BYBIT_CALLS = NAMED_CALLS | {
+    "usd index": lambda exchange: exchange.fetch_usd_index(Asset("BTC"), SINCE, 10)
+}
 
 
 def make_exchange(name: str, transport: CannedTransport, clock: Clock, *, known: bool) -> Exchange:
@@ -88,7 +91,9 @@ def make_exchange(name: str, transport: CannedTransport, clock: Clock, *, known:
 
 
 MATRIX = [
-    (name, call) for name in (*NAMED, *OTHERS) for call in (NAMED_CALLS if name in NAMED else CALLS)
+    *(("binance", call) for call in NAMED_CALLS),
+    *(("bybit", call) for call in BYBIT_CALLS),
+    *((name, call) for name in OTHERS for call in CALLS),
 ]
 
 
@@ -105,7 +110,7 @@ async def test_a_broken_body_is_no_answer(name: str, call: str, clock: HandClock
         transport.default, transport.sent = broken, []
         clock.advance(60)  # the rate budget is whole again
         with pytest.raises(ExchangeUnavailable):
-            pytest.fail(f"{body} became {await NAMED_CALLS[call](exchange)}")
+            pytest.fail(f"{body} became {await BYBIT_CALLS[call](exchange)}")
         assert transport.sent, "nothing was asked"
 
 
@@ -140,6 +145,8 @@ WRONG_SHAPES: list[tuple[str, str, Answer]] = [
     ("bybit", "open orders", answer({"retCode": 0, "result": {"list": None}})),
     ("bybit", "open orders", answer({"result": {"list": []}})),
     ("bybit", "permissions", answer({"retCode": 0, "result": {"readOnly": 0}})),
+    ("bybit", "usd index", answer({"retCode": 0, "result": {"list": None}})),
+    ("bybit", "usd index", answer({"retCode": 0, "result": {"symbol": "BTCUSD", "list": ["1"]}})),
     ("okx", "balances", answer({"msg": ""})),
     ("kraken", "balances", answer({"error": []})),
 ]
@@ -153,7 +160,7 @@ async def test_json_of_another_shape_is_no_answer(
     exchange = make_exchange(name, CannedTransport(paths, default=wrong), clock, known=True)
 
     with pytest.raises(ExchangeUnavailable):
-        await NAMED_CALLS[call](exchange)
+        await BYBIT_CALLS[call](exchange)
 
 
 @pytest.mark.parametrize("body", BODIES)

@@ -4,13 +4,13 @@ An adapter adds what differs from venue to venue: permissions, wallets, position
 paged, and the streams.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from alphapulse.domain.cash_flow import FlowCursor
-from alphapulse.domain.identifiers import AccountId, ExchangeId, Symbol
+from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol
 from alphapulse.domain.instrument import Instrument
 from alphapulse.domain.market import Candle, Ticker, Timeframe
 from alphapulse.domain.order import Fill, Order
@@ -19,7 +19,7 @@ from alphapulse.errors import InstrumentUnavailable, InvalidInput
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.session import ExchangeSession, ms_of
-from alphapulse.exchanges.port import Capabilities, FlowPage
+from alphapulse.exchanges.port import Capabilities, FlowPage, MinuteClose
 
 T = TypeVar("T")
 
@@ -129,11 +129,25 @@ class CcxtExchange:
         asked_at = self._session.venue_now()
         rows = await self._session.call(
             self.market_type_of(symbol),
-            lambda client: client.fetch_ohlcv(symbol, timeframe.value, ms_of(since), limit),
+            lambda client: client.fetch_ohlcv(
+                symbol, timeframe.value, ms_of(since), limit, self._until(timeframe, since, limit)
+            ),
             list_is_good=True,
         )
         candles = [parse.candle(row, self._id, symbol, timeframe, asked_at) for row in rows]
         return tuple(sorted(candles, key=lambda one: one.open_time))
+
+    def _until(self, timeframe: Timeframe, since: datetime, limit: int) -> Mapping[str, int]:
+        """What else to send for candles that end so many intervals after ``since``; nothing where
+        the venue counts them from there."""
+        return {}
+
+    async def fetch_usd_index(
+        self, asset: Asset, since: datetime, limit: int
+    ) -> tuple[MinuteClose, ...]:
+        raise InvalidInput(
+            "no past in US dollars is published here", exchange=self._id, asset=asset
+        )
 
     def first_flow_cursors(self, since: datetime) -> tuple[FlowCursor, ...]:
         """None, where an adapter does not say otherwise."""

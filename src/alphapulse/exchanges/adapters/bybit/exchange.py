@@ -6,7 +6,7 @@ days; a window is read to its end before anything is handed out.
 Source: https://bybit-exchange.github.io/docs/v5, read 2026-11.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,11 +15,12 @@ from alphapulse.domain.balance import BalanceReport, Wallet
 from alphapulse.domain.cash_flow import FlowCursor
 from alphapulse.domain.identifiers import (
     AccountId,
+    Asset,
     ClientOrderId,
     ExchangeOrderId,
     Symbol,
 )
-from alphapulse.domain.market import MarketSubscription, Ticker
+from alphapulse.domain.market import MarketSubscription, Ticker, Timeframe
 from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.position import Position
 from alphapulse.errors import InvalidInput
@@ -39,6 +40,7 @@ from alphapulse.exchanges.adapters.bybit.rows import (
 from alphapulse.exchanges.adapters.bybit.rows import (
     EXCHANGE as EXCHANGE,
 )
+from alphapulse.exchanges.adapters.bybit.usd_index import CONTRACTS, closed_minutes
 from alphapulse.exchanges.ccxt import parse
 from alphapulse.exchanges.ccxt.client import MarketType
 from alphapulse.exchanges.ccxt.exchange import require_listed
@@ -50,6 +52,7 @@ from alphapulse.exchanges.port import (
     FillPage,
     FlowPage,
     MarketSink,
+    MinuteClose,
     PrivateUpdate,
 )
 from alphapulse.exchanges.streams import bybit as bybit_stream
@@ -68,6 +71,7 @@ CAPABILITIES = Capabilities(
     permissions=True,
     trading=True,
     cash_flows=True,
+    usd_index=frozenset(CONTRACTS),
 )
 
 POSITIONS_PER_PAGE = 200
@@ -221,6 +225,17 @@ class BybitExchange(CcxtTrader):
             ]
 
         return await self._session.call(market_type, read)
+
+    def _until(self, timeframe: Timeframe, since: datetime, limit: int) -> Mapping[str, int]:
+        # Without an end it is not said whether the venue counts from the start or back from now.
+        return {"until": ms_of(since + limit * timeframe.duration) - 1}
+
+    async def fetch_usd_index(
+        self, asset: Asset, since: datetime, limit: int
+    ) -> tuple[MinuteClose, ...]:
+        if asset not in CONTRACTS:
+            return await super().fetch_usd_index(asset, since, limit)
+        return await closed_minutes(self._session, CONTRACTS[asset], since, limit)
 
     async def watch_market(
         self,
