@@ -171,6 +171,66 @@ async def test_a_rule_makes_the_weights(
         assert {targets[asset] for asset in rule["assets"]} == {"0.25"}
 
 
+LOTS = "/api/portfolio/lots"
+OTHERS = ["ETH", "BNB", "SOL", "XRP", "ADA", "DOGE", "LTC", "LINK", "USDC", "ETHW"]
+
+
+async def test_a_sale_shows_what_the_lots_that_it_takes_would_gain(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    async with trading(sqlite_settings, tmp_path, simulator, NO_LIMITS) as trader:
+        await trader.placed(**trader.market(quantity="0.05"))
+
+        async def sale(method: str) -> dict[str, Any]:
+            """Of less bitcoin than was just bought."""
+            body = {"method": method, "dry_run": True, "constraints": {"exclude": OTHERS}}
+            targets = [{"asset": "BTC", "weight": "0.63"}]
+            plan = await planned(trader, **body, targets=targets)
+            assert plan["method"] == method
+            one: dict[str, Any]
+            (one,) = plan["trades"]
+            assert (one["side"], Decimal(one["quantity"]) < Decimal("0.05")) == ("sell", True)
+            warned = {warning["code"] for warning in plan["meta"]["warnings"]}
+            assert ("gain_unknown" in warned) == (one["est_realized_pnl"] is None)
+            return one
+
+        async def lot(source: str) -> dict[str, Any] | None:
+            page = await trader.product.get(LOTS, asset="BTC", account=trader.account)
+            lots: list[dict[str, Any]] = page["items"]
+            return next((one for one in lots if one["source"] == source), None)
+
+        async def is_counted() -> bool:
+            bought = await lot("trade")
+            return bought is not None and (await sale("lifo"))["est_realized_pnl"] is not None
+
+        await eventually(is_counted)
+        bought, old = await lot("trade"), await lot("arrival")
+        assert bought is not None
+        assert old is not None
+        assert old["cost"] is None
+        _require_gain(await sale("lifo"), bought["unit_cost"])
+        assert (await sale("fifo"))["est_realized_pnl"] is None
+
+        said = {"account_id": trader.account, "lot_id": old["lot_id"], "cost": "17000"}
+        status, _, problem = await trader.ask("POST", f"{LOTS}/repair", said)
+        assert status == 202, problem
+
+        async def is_repaired() -> bool:
+            return (await sale("fifo"))["est_realized_pnl"] is not None
+
+        await eventually(is_repaired)
+        _require_gain(await sale("fifo"), str(17_000 / Decimal(old["left"])))
+
+
+def _require_gain(sale: dict[str, Any], unit_cost: str) -> None:
+    """Its value less what it costs to trade and what the lots cost, give or take the difference
+    between the last price and the middle of bid and ask."""
+    costs = Decimal(sale["est_fee"]) + Decimal(sale["est_spread_cost"])
+    value = Decimal(sale["est_value"])
+    gain = value - costs - Decimal(sale["quantity"]) * Decimal(unit_cost)
+    assert abs(Decimal(sale["est_realized_pnl"]) - gain) < value / 200, (sale, unit_cost)
+
+
 async def test_a_plan_is_not_executed_when_something_changed_or_time_passed(
     sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from alphapulse.cli.agreeing import Yes, agree
 from alphapulse.cli.console import UNKNOWN, age_since, grouped, out, print_json, print_table, talk
 from alphapulse.cli.options import AsJson, DataDir, Demo, data_dir
+from alphapulse.domain.cost_basis.lots import Method
 
 if TYPE_CHECKING:
     from alphapulse.cli.client import LocalClient
@@ -49,6 +50,9 @@ def plan(
         str | None, typer.Option(help="Points of weight that are near enough, per cent.")
     ] = None,
     market: Annotated[bool, typer.Option(help="Market orders. [default: limit orders]")] = False,
+    method: Annotated[
+        Method, typer.Option(help="Which lots are sold first; gains are told by it.")
+    ] = Method.FIFO,
     ttl: Annotated[int | None, typer.Option(help="How long it may be executed, seconds.")] = None,
     folder: DataDir = None,
     demo: Demo = False,
@@ -73,6 +77,7 @@ def plan(
             "constraints": {"exclude": [one.upper() for one in exclude or ()]},
             "tolerance": {"absolute_pct": band},
             "style": {"type": "market" if market else "limit"},
+            "method": method,
         }
     made = client.post(PATH, {name: value for name, value in body.items() if value is not None})
     if as_json:
@@ -220,8 +225,8 @@ def _pct(share: str) -> str:
     return f"{Decimal(share) * 100:.2f}"
 
 
-_TRADES = ("#", "SIDE", "QUANTITY", "SYMBOL", "LIMIT", "VALUE", "FEE", "ACCOUNT", "REASON")
-_TRADE_NUMBERS = ("QUANTITY", "LIMIT", "VALUE", "FEE")
+_TRADES = ("#", "SIDE", "QUANTITY", "SYMBOL", "LIMIT", "VALUE", "FEE", "GAIN", "ACCOUNT", "REASON")
+_TRADE_NUMBERS = ("QUANTITY", "LIMIT", "VALUE", "FEE", "GAIN")
 
 
 def _trade(trade: dict[str, Any]) -> tuple[object, ...]:
@@ -233,9 +238,17 @@ def _trade(trade: dict[str, Any]) -> tuple[object, ...]:
         grouped(trade["limit_price"]),
         grouped(trade["est_value"], 2),
         grouped(trade["est_fee"], 2),
+        _gain(trade),
         trade["account"],
         trade["reason"],
     )
+
+
+def _gain(trade: dict[str, Any]) -> str:
+    """Of a sale; a purchase has none."""
+    if trade["phase"] != "sell":
+        return ""
+    return grouped(trade["est_realized_pnl"], 2) or UNKNOWN
 
 
 def _show(run: dict[str, Any], *, as_json: bool) -> None:

@@ -155,7 +155,8 @@ class BusinessLogic:
             facts = OrderFacts(live, self._synchronizer, self._worker, clock, self._trading)
             trading = self._trading_service(database, live, facts, portfolio, requests)
             executor = Executor(database, trading, users, self._bus, clock, self._rebalance)
-            planner = self._planner(database, live, facts, portfolio)
+            lots = LotService(database, self._bus, clock)
+            planner = self._planner(database, live, facts, portfolio, lots)
             runs = Runs(database, planner, requests, self._bus, clock, executor.wake)
             sets = TargetSetService(database, planner, portfolio, clock)
             monitor = DriftMonitor(
@@ -182,7 +183,7 @@ class BusinessLogic:
                 ledger=LedgerService(database, requests, self._bus, clock),
                 imports=ImportService(database, requests, self._bus, clock),
                 exports=ExportService(database),
-                lots=LotService(database, self._bus, clock),
+                lots=lots,
                 basis=BasisService(live),
                 trading=trading,
                 control=TradingControl(
@@ -249,10 +250,15 @@ class BusinessLogic:
         )
 
     def _planner(
-        self, database: Database, live: LiveState, facts: OrderFacts, portfolio: PortfolioService
+        self,
+        database: Database,
+        live: LiveState,
+        facts: OrderFacts,
+        portfolio: PortfolioService,
+        lots: LotService,
     ) -> Planner:
-        settings, clock = self._rebalance, self._clock
+        settings, clock, reader = self._rebalance, self._clock, self._synchronizer
         gatherer = Gatherer(
-            database, live, facts, portfolio, self._synchronizer, self._worker, clock, settings
+            database, live, facts, portfolio, lots, reader, self._worker, clock, settings
         )
         return Planner(database, gatherer, portfolio, clock, settings)

@@ -8,17 +8,25 @@ from decimal import Decimal
 from loguru import logger
 
 from alphapulse.database.connection import Database
-from alphapulse.database.queries.lots import LotFilter, disposal_page, lacks_basis, lot_page
+from alphapulse.database.queries.lots import (
+    LotFilter,
+    disposal_page,
+    held_lots,
+    lacks_basis,
+    lot_page,
+)
 from alphapulse.database.queries.page import Page
+from alphapulse.database.repositories.bookkeeping import BasisBook
 from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain.account import Account
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.cost_basis.disposals import Disposal
 from alphapulse.domain.cost_basis.lots import Lot, LotId, Method
-from alphapulse.domain.cost_basis.records import Repair
+from alphapulse.domain.cost_basis.records import Place, Repair
 from alphapulse.domain.events import BasisQuestioned
 from alphapulse.domain.identifiers import AccountId, Asset
 from alphapulse.domain.ledger import RecordedEntry
+from alphapulse.domain.rebalance.gains import HeldLots
 from alphapulse.domain.transfer_matching import EntryRef, Match, Pair, match_transfers
 from alphapulse.errors import InvalidInput, NotFound, NotReady
 from alphapulse.runtime.bus import EventBus
@@ -63,6 +71,30 @@ class LotService:
         async with self._database.read() as unit:
             found = await _filter(unit, wanted)
             return await lot_page(unit, found, cursor=cursor, limit=limit)
+
+    async def held(self, wanted: LotsWanted) -> HeldLots | None:
+        """All that is held; ``None`` where nothing is counted in this currency, or the books lack
+        what was recorded last: a sale could take other lots by then."""
+        async with self._database.read() as unit:
+            try:
+                books = await _books(unit, wanted)
+            except NotReady:
+                return None
+            if not books:
+                return None
+            for book in books:
+                mine = [one.id for one in wanted.accounts if (one.owner_id or "") == book.owner_id]
+                if await unit.ledger.has_after(mine, book.counted_to):
+                    return None
+            found = await held_lots(unit, _filter_of(books, wanted))
+        by_place: dict[Place, list[Lot]] = {}
+        for lot in found:
+            by_place.setdefault(Place(lot.account_id, lot.asset), []).append(lot)
+        return HeldLots(
+            wanted.method,
+            min(book.counted_at for book in books),
+            {place: tuple(lots) for place, lots in by_place.items()},
+        )
 
     async def disposals(
         self, wanted: LotsWanted, *, cursor: str | None, limit: int
@@ -141,6 +173,10 @@ class LotService:
 
 
 async def _filter(unit: UnitOfWork, wanted: LotsWanted) -> LotFilter:
+    return _filter_of(await _books(unit, wanted), wanted)
+
+
+async def _books(unit: UnitOfWork, wanted: LotsWanted) -> list[BasisBook]:
     owners = {account.owner_id or "" for account in wanted.accounts}
     books = [
         book
@@ -149,6 +185,10 @@ async def _filter(unit: UnitOfWork, wanted: LotsWanted) -> LotFilter:
     ]
     if len(books) < len(owners):
         raise NotReady("lots are still being counted", currency=wanted.currency)
+    return books
+
+
+def _filter_of(books: Sequence[BasisBook], wanted: LotsWanted) -> LotFilter:
     return LotFilter(
         [book.id for book in books],
         wanted.method,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from alphapulse.api.schemas.base import Body, Dec, Input, Page, Timestamp, View
+from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import OrderType, Side
 from alphapulse.domain.rebalance.constraints import OnTimeout
@@ -89,6 +90,9 @@ class AimInput(Input):
     tolerance: ToleranceInput = ToleranceInput()
     constraints: ConstraintsInput = ConstraintsInput()
     style: StyleInput = StyleInput()
+    method: Method = Field(
+        default=Method.FIFO, description="Which lots a sale takes; gains are told by it."
+    )
 
 
 class RebalanceInput(AimInput):
@@ -116,7 +120,12 @@ class LineView(View):
 
 
 class PlannedTradeView(View):
-    """One order of a plan, in the order they are sent. Values are in the currency of the plan."""
+    """One order of a plan, in the order they are sent. Values are in the currency of the plan.
+
+    `est_realized_pnl` is what a sale would gain with the lots that it takes by the method of the
+    plan, at the worst price that is expected and after its fee; null for a purchase, and where the
+    basis of a lot is not known, which a warning names.
+    """
 
     seq: int
     phase: Phase
@@ -145,12 +154,15 @@ class NotReachableView(View):
 
 class PlanBody(Body):
     """What a rebalance would do; nothing was sent. `plan_id` executes it, once, until it expires;
-    null for a dry run."""
+    null for a dry run. `lots_counted_at` is when the lots that gains are told by were counted; null
+    where they are not, or not up to now."""
 
     plan_id: str | None
     expires_at: Timestamp
     target_set_id: str | None
     prices_as_of: Timestamp
+    method: Method
+    lots_counted_at: Timestamp | None
     base_value: Dec
     before: list[LineView]
     trades: list[PlannedTradeView]

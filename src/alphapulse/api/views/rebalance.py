@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from alphapulse.api.schemas.base import WarningView, not_available_yet
+from alphapulse.api.schemas.base import WarningView
 from alphapulse.api.schemas.rebalance import (
     AimInput,
     LegView,
@@ -39,7 +39,10 @@ from alphapulse.services.users import UserService
 _WARNINGS = {
     "contracts_not_rebalanced": "Its value is no part of the plan.",
     "excluded_unpriced": "It is excluded, and nothing says what it is worth.",
-    "gain_unknown": "What its sale would realize is not known.",
+    "gain_unknown": "What its sale would realize is not known: a lot of it has no known cost. Say"
+    " it, see GET /api/portfolio/lots.",
+    "gain_not_counted": "What its sale would realize is not known: the lots are still being counted"
+    " in this currency.",
     "order_over_limit": "More than one order may be worth; it will be refused. Raise the limit, or"
     " go in steps.",
     "day_over_limit": "Together more than may still be ordered today; the last will be refused.",
@@ -54,6 +57,7 @@ def wish_of(body: RebalanceInput) -> PlanWish:
         tolerance=tolerance_of(body),
         constraints=constraints_of(body),
         style=style_of(body),
+        method=body.method,
         ttl_s=body.ttl_s,
     )
 
@@ -113,6 +117,8 @@ def plan_of(
         expires_at=stored.expires_at,
         target_set_id=stored.target_set_id,
         prices_as_of=plan.prices_as_of,
+        method=stored.request.method,
+        lots_counted_at=plan.lots_counted_at,
         base_value=plan.base_value,
         before=[_line(one) for one in plan.before],
         trades=[_trade(one) for one in plan.trades],
@@ -232,5 +238,3 @@ def _warnings(plan: Plan) -> Iterator[WarningView]:
         subjects = tuple(one.subject for one in plan.warnings if one.code == code)
         if subjects:
             yield WarningView(code=code, message=message, subject=subjects)
-    if any(one.est_realized_pnl is None for one in plan.trades if one.phase == "sell"):
-        yield not_available_yet("trades.est_realized_pnl")

@@ -40,6 +40,7 @@ def set_of(body: TargetSetInput) -> TargetSet:
         tolerance=tolerance_of(body),
         constraints=constraints_of(body),
         style=style_of(body),
+        method=body.method,
         drift_threshold_pct=body.drift_threshold_pct,
         every=None if body.every_s is None else timedelta(seconds=body.every_s),
         may_execute=body.may_execute,
@@ -118,4 +119,5 @@ def _aim(one: TargetSet) -> AimInput:
             step_timeout_s=style.step_timeout_s,
             on_timeout=style.on_timeout,
         ),
+        method=one.method,
     )

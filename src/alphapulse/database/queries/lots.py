@@ -44,6 +44,17 @@ async def disposal_page(
     return await _page(tx, wanted, disposals, c.disposal, c.disposed_at, disposal_of, cursor, limit)
 
 
+async def held_lots(tx: UnitOfWork, wanted: LotFilter) -> tuple[Lot, ...]:
+    """All that is held, within one account and asset in the order it was stored."""
+    c = lots.c
+    query = select(c.lot).where(
+        c.book_id.in_(wanted.book_ids),
+        c.method == wanted.method,
+        c.account_id.in_(wanted.account_ids),
+    )
+    return tuple(lot_of(row.lot) for row in await tx.statements.rows(query.order_by(c.id)))
+
+
 async def lacks_basis(tx: UnitOfWork, wanted: LotFilter, lot_id: LotId) -> bool:
     """Whether a lot of unknown cost is held under this name, or went into a disposal."""
     c = lots.c

@@ -194,6 +194,11 @@ class Ledger:
         newest_id = row_id if newer.newest_id is None else newer.newest_id
         return Extent(older.entries, newer.entries, newer.oldest, newest_id)
 
+    async def has_after(self, account_ids: Collection[AccountId], row_id: int) -> bool:
+        """Whether anything was recorded after a row."""
+        newer = select(_E.id).where(_E.account_id.in_(account_ids), _E.id > row_id)
+        return await self._statements.row(newer.order_by(_E.id).limit(1)) is not None
+
     async def find(self, account_id: AccountId, key: str) -> RecordedEntry | None:
         """The entry of that key."""
         wanted = select(*_ENTRY).where(_E.account_id == account_id, _E.key == key)

@@ -37,6 +37,7 @@ def plan_hash(
         *_settings(constraints),
         *_settings(style),
         *_facts(situation, constraints.exclude),
+        *(() if constraints.avoid_gain_above is None else _lots(situation)),
     ]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
@@ -85,6 +86,16 @@ def _facts(situation: Situation, excluded: frozenset[Asset]) -> Iterator[str]:
             "market", rules.exchange, rules.symbol, rules.tick_size, rules.lot_size,
             rules.min_quantity, rules.max_quantity, rules.min_notional, rules.is_active,
         )  # fmt: skip
+
+
+def _lots(situation: Situation) -> Iterator[str]:
+    """What decides which sales a limit of the gain allows."""
+    if situation.lots is None:
+        return
+    yield _line("method", situation.lots.method)
+    for place, lots in situation.lots.lots.items():
+        for one in lots:
+            yield _line("lot", *place, one.lot_id, one.left, one.cost)
 
 
 def _line(*parts: object) -> str:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
 
+from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.identifiers import Asset
 from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.portfolio import PositionValue
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
 from alphapulse.domain.rebalance.fingerprint import plan_hash
+from alphapulse.domain.rebalance.gains import Gains
 from alphapulse.domain.rebalance.matching import Amounts, Desk, Matcher
 from alphapulse.domain.rebalance.needs import needs_of
 from alphapulse.domain.rebalance.sheet import sheet_of
@@ -41,12 +43,14 @@ _FEE_MARGIN = Decimal("0.99")
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """``weights`` are 1 together; see `alphapulse.domain.rebalance.targets`."""
+    """``weights`` are 1 together; see `alphapulse.domain.rebalance.targets`. ``method`` is the one
+    by which sales take lots."""
 
     weights: Weights
     tolerance: Tolerance = Tolerance()  # noqa: RUF009  frozen
     constraints: Constraints = Constraints()  # noqa: RUF009  frozen
     style: Style = Style()  # noqa: RUF009  frozen
+    method: Method = Method.FIFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,8 @@ class NotReached:
 
 @dataclass(frozen=True, slots=True)
 class PlanWarning:
-    """``code`` is contracts_not_rebalanced, excluded_unpriced, gain_unknown, order_over_limit or
-    day_over_limit."""
+    """``code`` is contracts_not_rebalanced, excluded_unpriced, gain_unknown, gain_not_counted,
+    order_over_limit or day_over_limit."""
 
     code: str
     subject: str
@@ -101,6 +105,8 @@ class Plan:
     prices: Mapping[Asset, Decimal]
     style: Style
     plan_hash: str
+    lots_counted_at: datetime | None = None
+    """Of the lots that the gains of its sales were told by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,8 @@ class _Draft:
     trades: tuple[Trade, ...]
     notes: Mapping[Asset, Unreached]
     flowed: Decimal
+    unjudged: frozenset[Asset]
+    """Not sold, because nobody knows whether the gain is within the limit."""
 
     @property
     def fees(self) -> Decimal:
@@ -215,14 +223,14 @@ class _Planner:
             matcher.explain(
                 needs.surplus, _sums(needs.surplus, needs.spare), _sums(needs.shortage, needs.room)
             )
-        trader = Trader(
-            desks, self._ways, self._prices, constraints, self._situation.gain_of, needs.off_band
-        )
+        gains = Gains(self._situation.lots, self._situation.currency)
+        trader = Trader(desks, self._ways, self._prices, constraints, gains, needs.off_band)
         trader.trade(matcher.flows)
         return _Draft(
             tuple(trader.trades),
             matcher.notes | trader.notes | needs.notes,
             sum((flow.value for flow in matcher.flows), ZERO),
+            frozenset(trader.unjudged),
         )
 
     def _described(self, draft: _Draft, values: Amounts, base: Decimal) -> Plan:
@@ -244,12 +252,13 @@ class _Planner:
             turnover_pct=self._turnover_pct(draft.trades, base),
             est_total_cost=sum((t.est_fee + t.est_spread_cost for t in draft.trades), ZERO),
             not_reachable=tuple(self._not_reached(after, draft.notes)),
-            warnings=tuple(self._warnings(draft.trades)),
+            warnings=tuple(self._warnings(draft)),
             prices=self._prices,
             style=request.style,
             plan_hash=plan_hash(
                 request.weights, request.tolerance, request.constraints, request.style, situation
             ),
+            lots_counted_at=None if situation.lots is None else situation.lots.counted_at,
         )
 
     def _turnover_pct(self, trades: tuple[Trade, ...], base: Decimal) -> Decimal:
@@ -307,19 +316,24 @@ class _Planner:
         ours = {account.id for account in self._situation.accounts}
         return [p for p in self._situation.positions if p.position.account_id in ours]
 
-    def _warnings(self, trades: tuple[Trade, ...]) -> Iterator[PlanWarning]:
+    def _warnings(self, draft: _Draft) -> Iterator[PlanWarning]:
         for symbol in sorted({one.position.symbol for one in self._positions()}):
             yield PlanWarning("contracts_not_rebalanced", symbol)
         for asset in sorted(self._request.constraints.exclude & self._sheet.owned.keys()):
             if self._situation.price_of(asset) is None:
                 yield PlanWarning("excluded_unpriced", asset)
-        if self._situation.gain_of is not None:
-            sold = (one for one in trades if one.phase is Phase.SELL)
-            unknown = {one.spends for one in sold if one.est_realized_pnl is None}
-            for asset in sorted(unknown):
-                yield PlanWarning("gain_unknown", asset)
+        yield from self._gain_warnings(draft)
         for account in self._situation.accounts:
-            yield from _over(account, [one for one in trades if one.account_id == account.id])
+            yield from _over(account, [one for one in draft.trades if one.account_id == account.id])
+
+    def _gain_warnings(self, draft: _Draft) -> Iterator[PlanWarning]:
+        """Of what is sold, or would be if one knew that its gain is within the limit."""
+        is_counted = self._situation.lots is not None
+        code = "gain_unknown" if is_counted else "gain_not_counted"
+        sold = (one for one in draft.trades if one.phase is Phase.SELL)
+        unknown = {one.spends for one in sold if one.est_realized_pnl is None}
+        for asset in sorted(unknown | draft.unjudged):
+            yield PlanWarning(code, asset)
 
 
 def _over(account: AccountFacts, trades: list[Trade]) -> Iterator[PlanWarning]:

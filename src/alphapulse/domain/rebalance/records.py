@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.identifiers import AccountId, Asset, UserId
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
 from alphapulse.domain.rebalance.plan import Plan, PlanRequest
@@ -100,6 +101,7 @@ class TargetSet:
     tolerance: Tolerance = field(default_factory=Tolerance)
     constraints: Constraints = field(default_factory=Constraints)
     style: Style = field(default_factory=Style)
+    method: Method = Method.FIFO
     drift_threshold_pct: Decimal | None = None
     every: timedelta | None = None
     may_execute: bool = False

@@ -4,7 +4,7 @@ A plan is all-known or nothing (reliability.md O-8, T-15): what is missing, empt
 doubt is a refusal, and all of them are told at once.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,11 +16,8 @@ from alphapulse.domain.instrument import Instrument
 from alphapulse.domain.market import Ticker
 from alphapulse.domain.order_cost import Level
 from alphapulse.domain.portfolio import Holding, PositionValue
+from alphapulse.domain.rebalance.gains import HeldLots
 from alphapulse.domain.valuation import Price, Quality
-
-GainOf = Callable[[AccountId, Asset, Decimal], Decimal | None]
-"""The gain, in base currency, of selling a quantity of an asset in an account; ``None`` where its
-basis is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,8 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """``currency`` is the base currency: prices and every value of the plan are in it."""
+    """``currency`` is the base currency: prices and every value of the plan are in it. ``lots`` is
+    ``None`` where they are not counted in it, or not up to now."""
 
     now: datetime
     currency: Asset
@@ -73,7 +71,7 @@ class Situation:
     prices: Mapping[Asset, Price]
     markets: tuple[Market, ...]
     positions: tuple[PositionValue, ...] = ()
-    gain_of: GainOf | None = None
+    lots: HeldLots | None = None
     max_age: timedelta = timedelta(seconds=10)
 
     @property

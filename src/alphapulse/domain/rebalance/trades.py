@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from alphapulse.domain.cost_basis.records import Place
 from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol
 from alphapulse.domain.money import ZERO, round_down
 from alphapulse.domain.order import OrderRequest, OrderType, Side
 from alphapulse.domain.order_cost import execution_in
 from alphapulse.domain.rebalance.constraints import Constraints
+from alphapulse.domain.rebalance.gains import Gains
 from alphapulse.domain.rebalance.matching import Amounts, Desk, Flow
-from alphapulse.domain.rebalance.situation import GainOf
 from alphapulse.domain.rebalance.ways import Unreached, Way, Ways
 
 
@@ -43,8 +44,9 @@ class Trade:
 
     ``quantity`` is in base units, prices in quote currency, values in the base currency of the
     plan. ``limit_price`` is ``None`` for a market order; ``est_price`` is the worst that is
-    expected. ``est_value`` is at the price the portfolio is valued at. ``est_realized_pnl`` is
-    ``None`` for a purchase, and where the basis is not known.
+    expected. ``est_value`` is at the price the portfolio is valued at. ``est_realized_pnl`` is what
+    the lots that it takes would gain at ``est_price`` and after its fee; ``None`` for a purchase,
+    and where the basis is not known.
     """
 
     seq: int
@@ -95,7 +97,8 @@ class Leg:
 
 
 class Trader:
-    """Turns flows into trades; ``notes`` says which asset a rule kept off its target."""
+    """Turns flows into trades; ``notes`` says which asset a rule kept off its target, ``unjudged``
+    which one for the only reason that nobody knows what its sale would gain."""
 
     def __init__(
         self,
@@ -103,14 +106,15 @@ class Trader:
         ways: Ways,
         prices: Mapping[Asset, Decimal],
         constraints: Constraints,
-        gain_of: GainOf | None,
+        gains: Gains,
         off_band: frozenset[Asset],
     ) -> None:
         self.trades: list[Trade] = []
         self.notes: dict[Asset, Unreached] = {}
+        self.unjudged: set[Asset] = set()
         self._desks = {desk.id: desk for desk in desks}
         self._ways, self._prices, self._constraints = ways, prices, constraints
-        self._gain_of, self._off_band = gain_of, off_band
+        self._gains, self._off_band = gains, off_band
         self._realized = ZERO
         self._taken: dict[tuple[str, str, Side], Decimal] = defaultdict(Decimal)
 
@@ -219,7 +223,7 @@ class Trader:
             est_value=quantity * self._prices[way.base],
             est_fee=quantity * price * rate * money,
             est_spread_cost=max(ZERO, worse) * quantity * money,
-            est_realized_pnl=self._gain(leg, phase, quantity, price),
+            est_realized_pnl=None,
             min_notional=one.min_notional,
             min_quantity=one.min_quantity,
             lot_size=one.lot_size,
@@ -229,17 +233,17 @@ class Trader:
             fee_rate=rate,
         )
 
-    def _gain(self, leg: Leg, phase: Phase, quantity: Decimal, price: Decimal) -> Decimal | None:
-        if phase is Phase.BUY or self._gain_of is None:
-            return None
-        is_sale = leg.way.side is Side.SELL
-        return self._gain_of(leg.desk.id, leg.way.spent, quantity if is_sale else quantity * price)
+    def _gain(self, trade: Trade) -> Decimal | None:
+        """Of the next sale, at the worst price that is expected and after its fee."""
+        return self._gains.of(_place(trade), trade.spent, trade.got * self._prices[trade.gets])
 
     def _is_gain_allowed(self, trade: Trade) -> bool:
         limit = self._constraints.avoid_gain_above
         if limit is None:
             return True
-        gain = trade.est_realized_pnl
+        gain = self._gain(trade)
+        if gain is None:
+            self.unjudged.add(trade.spends)
         if gain is None or self._realized + gain > limit:
             self.notes.setdefault(trade.spends, Unreached.CONSTRAINT)
             return False
@@ -248,7 +252,11 @@ class Trader:
 
     def _add(self, trade: Trade) -> None:
         self._taken[trade.exchange, trade.symbol, trade.side] += trade.quantity
-        self.trades.append(replace(trade, seq=len(self.trades) + 1))
+        trade = replace(trade, seq=len(self.trades) + 1)
+        if trade.phase is Phase.SELL:
+            trade = replace(trade, est_realized_pnl=self._gain(trade))
+            self._gains.take(_place(trade), trade.spent)
+        self.trades.append(trade)
 
     def _sale_reason(self, spent: Asset, got: Asset, money: Asset) -> TradeReason:
         if spent not in self._off_band:
@@ -258,6 +266,11 @@ class Trader:
     def _buy_reason(self, asset: Asset) -> TradeReason:
         is_off = asset in self._off_band
         return TradeReason.UNDERWEIGHT if is_off else TradeReason.COUNTERPART
+
+
+def _place(trade: Trade) -> Place:
+    """Whose lots it takes."""
+    return Place(trade.account_id, trade.spends)
 
 
 def _is_below_minimum(way: Way, quantity: Decimal, price: Decimal) -> bool:

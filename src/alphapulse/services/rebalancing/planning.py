@@ -8,6 +8,7 @@ from datetime import timedelta
 from alphapulse.database.connection import Database
 from alphapulse.domain.account import Account, AccountState
 from alphapulse.domain.clock import Clock
+from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.domain.money import plain
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
@@ -64,6 +65,7 @@ class PlanWish:
     tolerance: Tolerance = field(default_factory=Tolerance)
     constraints: Constraints = field(default_factory=Constraints)
     style: Style = field(default_factory=Style)
+    method: Method = Method.FIFO
     ttl_s: int | None = None
     target_set_id: str | None = None
 
@@ -95,7 +97,7 @@ class Planner:
         """
         accounts = self.accounts(caller.viewer, wish.accounts)
         weights = await self.weights(wish.choice, accounts)
-        request = PlanRequest(weights, wish.tolerance, wish.constraints, wish.style)
+        request = PlanRequest(weights, wish.tolerance, wish.constraints, wish.style, wish.method)
         plan = await self._made(caller.viewer, accounts, request)
         now = self._clock.now()
         stored = StoredPlan(
@@ -179,7 +181,7 @@ class Planner:
         self, viewer: Viewer, accounts: Sequence[Account], request: PlanRequest
     ) -> Plan:
         wanted = [asset for asset, weight in request.weights.items() if weight]
-        situation = await self._gatherer.gather(viewer, accounts, wanted)
+        situation = await self._gatherer.gather(viewer, accounts, wanted, request.method)
         for _ in range(COMPLETIONS_MAX):
             made = make_plan(request, situation)
             if isinstance(made, Plan):

@@ -11,6 +11,7 @@ from alphapulse.database.connection import Database
 from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain.account import Account
 from alphapulse.domain.clock import Clock
+from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol
 from alphapulse.domain.instrument import Instrument, InstrumentType
 from alphapulse.domain.market import Ticker
@@ -29,6 +30,7 @@ from alphapulse.errors import AlphaPulseError
 from alphapulse.exchanges.port import OrderBook
 from alphapulse.runtime.worker import Worker
 from alphapulse.services.live_state import LiveState
+from alphapulse.services.lots import LotService, LotsWanted
 from alphapulse.services.order_facts import OrderFacts
 from alphapulse.services.portfolio import PortfolioService
 from alphapulse.services.rebalancing.settings import RebalanceSettings
@@ -71,6 +73,7 @@ class Gatherer:
         live: LiveState,
         facts: OrderFacts,
         portfolio: PortfolioService,
+        lots: LotService,
         reader: Reader,
         worker: Worker,
         clock: Clock,
@@ -80,6 +83,7 @@ class Gatherer:
         self._live = live
         self._facts = facts
         self._portfolio = portfolio
+        self._lots = lots
         self._reader = reader
         self._worker = worker
         self._clock = clock
@@ -88,12 +92,17 @@ class Gatherer:
         self._listed: dict[ExchangeId, tuple[tuple[Instrument, ...], float]] = {}
 
     async def gather(
-        self, viewer: Viewer, accounts: Sequence[Account], wanted: Collection[Asset]
+        self,
+        viewer: Viewer,
+        accounts: Sequence[Account],
+        wanted: Collection[Asset],
+        method: Method,
     ) -> Situation:
         """The situation of these accounts, as it is now.
 
         Args:
             wanted: assets that are to be held, whether or not they are now.
+            method: by which sales take lots.
 
         Raises:
             NotReady: nothing was ever read.
@@ -103,6 +112,7 @@ class Gatherer:
         async with self._database.read() as tx:
             holdings = [one for account in accounts for one in await _holdings(tx, account)]
             facts = [await self._facts_of(tx, account, viewer) for account in accounts]
+        lots = await self._lots.held(LotsWanted(accounts, viewer.currency, method))
         assets = {one.balance.asset for one in holdings if not one.balance.is_empty} | set(wanted)
         markets = tuple(self._market(one) for one in listed if _touches(one, assets))
         facts = list(await asyncio.gather(*(self._with_fee(one, markets) for one in facts)))
@@ -118,6 +128,7 @@ class Gatherer:
             prices=dict(self._prices(assets | moneys, viewer.currency, near, now)),
             markets=markets,
             positions=snapshot.valuation.positions,
+            lots=lots,
             max_age=timedelta(seconds=self._settings.max_age_s),
         )
 

@@ -161,6 +161,7 @@ def wish_for(one: TargetSet, ttl_s: int | None = None) -> PlanWish:
         tolerance=one.tolerance,
         constraints=one.constraints,
         style=one.style,
+        method=one.method,
         ttl_s=ttl_s,
         target_set_id=one.id,
     )

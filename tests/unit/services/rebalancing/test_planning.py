@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from alphapulse.domain.account import Account
+from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.identifiers import AccountId, Asset
 from alphapulse.domain.rebalance.plan import Plan, PlanRequest, make_plan
 from alphapulse.domain.rebalance.records import StoredPlan
@@ -35,7 +36,11 @@ class Told:
     world: Situation
 
     async def gather(
-        self, viewer: Viewer, accounts: Sequence[Account], wanted: Collection[Asset]
+        self,
+        viewer: Viewer,
+        accounts: Sequence[Account],
+        wanted: Collection[Asset],
+        method: Method,
     ) -> Situation:
         return self.world
 
