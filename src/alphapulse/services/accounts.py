@@ -15,12 +15,12 @@ from alphapulse.domain.clock import Clock
 from alphapulse.domain.events import AccountChanged, AccountRemoved
 from alphapulse.domain.identifiers import AccountId, ExchangeId, UserId
 from alphapulse.domain.sync import SyncKind
-from alphapulse.errors import Conflict, KeyRefused, KeyTooPowerful, NotFound, TooManyRequests
+from alphapulse.errors import Conflict, KeyRefused, KeyTooPowerful, TooManyRequests
 from alphapulse.exchanges.port import Credentials
 from alphapulse.runtime.bus import EventBus
 from alphapulse.runtime.worker import Worker
 from alphapulse.security.rate_limit import REFRESHES, RateLimiter
-from alphapulse.services.viewer import Viewer
+from alphapulse.services.viewer import Viewer, load_account
 
 _ALL_KINDS = (
     *(SyncKind.BALANCES, SyncKind.POSITIONS, SyncKind.ORDERS),
@@ -250,10 +250,7 @@ class AccountService:
     async def load(self, viewer: Viewer, account_id: AccountId) -> Account:
         """One of the viewer's accounts; `NotFound` also for somebody else's."""
         async with self._database.read() as unit:
-            account = await unit.accounts.load(account_id)
-        if not viewer.may_see(account):
-            raise NotFound("no such account", account=account_id)
-        return account
+            return await load_account(unit, viewer, account_id)
 
     async def _check(self, exchange: ExchangeId, credentials: Credentials) -> KeyCheck:
         return await self._worker.call(

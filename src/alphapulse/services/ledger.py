@@ -23,7 +23,7 @@ from alphapulse.domain.trading import AssetBook, CycleReport
 from alphapulse.errors import Conflict, NotFound
 from alphapulse.runtime.bus import EventBus
 from alphapulse.services.idempotency import Answer, IdempotentRequests, RequestKey
-from alphapulse.services.viewer import Caller
+from alphapulse.services.viewer import Caller, load_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,7 @@ class LedgerService:
     async def _book(self, caller: Caller, residual: Residual, key: RequestKey) -> RecordedEntry:
         now = self._clock.now()
         async with self._database.begin() as unit:
-            account = await unit.accounts.load(residual.account_id)
-            if not caller.viewer.may_see(account):
-                raise NotFound("no such account", account=residual.account_id)
+            account = await load_account(unit, caller.viewer, residual.account_id)
             books = await unit.reconciliations.books(account.id)
             book = next((one for one in books if one.subject == residual.subject), None)
             if book is None:

@@ -30,7 +30,7 @@ from alphapulse.domain.rebalance.gains import HeldLots
 from alphapulse.domain.transfer_matching import EntryRef, Match, Pair, match_transfers
 from alphapulse.errors import InvalidInput, NotFound, NotReady
 from alphapulse.runtime.bus import EventBus
-from alphapulse.services.viewer import Caller
+from alphapulse.services.viewer import Caller, load_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class LotService:
         if said.acquired_at is not None and said.acquired_at > now:
             raise InvalidInput("it was not acquired yet", field="acquired_at")
         async with self._database.begin() as unit:
-            account = await _account(unit, caller, said.account_id)
+            account = await load_account(unit, caller.viewer, said.account_id)
             found = await _filter(unit, LotsWanted([account], currency, Method.FIFO))
             repairs = await unit.repairs.of([account.id], currency)
             if said.lot_id not in repairs and not await lacks_basis(unit, found, said.lot_id):
@@ -197,13 +197,6 @@ def _filter_of(books: Sequence[BasisBook], wanted: LotsWanted) -> LotFilter:
     )
 
 
-async def _account(unit: UnitOfWork, caller: Caller, account_id: AccountId) -> Account:
-    account = await unit.accounts.load(account_id)
-    if not caller.viewer.may_see(account):
-        raise NotFound("no such account", account=account_id)
-    return account
-
-
 async def _ends(
     unit: UnitOfWork, caller: Caller, outgoing_id: int, incoming_id: int
 ) -> tuple[RecordedEntry, RecordedEntry]:
@@ -213,7 +206,7 @@ async def _ends(
         if wanted not in found:
             raise NotFound("no such movement", transaction=wanted)
         try:
-            account = await _account(unit, caller, found[wanted].entry.account_id)
+            account = await load_account(unit, caller.viewer, found[wanted].entry.account_id)
         except NotFound:
             raise NotFound("no such movement", transaction=wanted) from None
         owners.add(account.owner_id)

@@ -45,7 +45,7 @@ from alphapulse.services.order_preview import slippage_check
 from alphapulse.services.orders import id_of
 from alphapulse.services.trading_desk import TradingDesk
 from alphapulse.services.trading_settings import TradingSettings
-from alphapulse.services.viewer import Caller, Viewer
+from alphapulse.services.viewer import Caller, Viewer, load_account
 
 _S = OrderStatus
 
@@ -190,10 +190,8 @@ class OrderPlacer:
         self, viewer: Viewer, account_id: AccountId, symbol: Symbol
     ) -> tuple[Account, Instrument]:
         async with self._database.read() as tx:
-            account = await tx.accounts.load(account_id)
+            account = await load_account(tx, viewer, account_id)
             instrument = await tx.instruments.find(account.exchange, symbol)
-        if not viewer.may_see(account):
-            raise NotFound("no such account", account=account_id)
         if instrument is None:
             raise NotFound(f"{account.exchange} lists no {symbol}", field="symbol")
         return account, instrument

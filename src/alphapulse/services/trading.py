@@ -19,7 +19,7 @@ from alphapulse.services.order_placing import NewOrder, OrderPlacer, PlacedOrder
 from alphapulse.services.order_preview import OrderPreview, Previewer
 from alphapulse.services.orders import load_order
 from alphapulse.services.trading_desk import TradingDesk
-from alphapulse.services.viewer import Caller, Viewer
+from alphapulse.services.viewer import Caller, Viewer, load_account
 
 Compose = Callable[[PlacedOrder], Answer]
 """Puts what came of an order into the words of the API."""
@@ -164,14 +164,9 @@ class TradingService:
     async def _accounts(self, viewer: Viewer, account_id: AccountId | None) -> list[Account]:
         async with self._database.read() as tx:
             if account_id is not None:
-                found = [await tx.accounts.load(account_id)]
-            else:
-                every = await tx.accounts.list()
-                found = [one for one in every if one.state is AccountState.ACTIVE]
-        seen = [one for one in found if viewer.may_see(one)]
-        if account_id is not None and not seen:
-            raise NotFound("no such account", account=account_id)
-        return seen
+                return [await load_account(tx, viewer, account_id)]
+            every = await tx.accounts.list()
+        return [one for one in every if one.state is AccountState.ACTIVE and viewer.may_see(one)]
 
     async def _cancel_all(self, account_id: AccountId, symbol: Symbol | None) -> tuple[Order, ...]:
         return await self._worker.call(lambda: self._desk.cancel_all(account_id, symbol))

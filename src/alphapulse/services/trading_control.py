@@ -7,7 +7,6 @@ from loguru import logger
 
 from alphapulse.database.connection import Database
 from alphapulse.database.unit_of_work import UnitOfWork
-from alphapulse.domain.account import Account
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, UserId
 from alphapulse.domain.order import Order
@@ -17,7 +16,7 @@ from alphapulse.runtime.worker import Worker
 from alphapulse.services.order_facts import OrderFacts, subject_of
 from alphapulse.services.trading_desk import TradingDesk
 from alphapulse.services.trading_settings import TradingSettings
-from alphapulse.services.viewer import Caller, Viewer
+from alphapulse.services.viewer import Caller, Viewer, load_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class TradingControl:
         owner_id = None if account_id is not None else caller.owner_id
         async with self._database.begin() as tx:
             if account_id is not None:
-                await _visible(tx, caller.viewer, account_id)
+                await load_account(tx, caller.viewer, account_id)
             elif owner_id is None:
                 raise NotFound(
                     "a command on this machine has no limits of its own; name an account"
@@ -140,7 +139,7 @@ class TradingControl:
             Conflict: it is not being synchronized.
         """
         async with self._database.read() as tx:
-            await _visible(tx, viewer, account_id)
+            await load_account(tx, viewer, account_id)
         return await self._worker.call(lambda: self._desk.reconcile(account_id))
 
     async def reconciliations(
@@ -148,14 +147,14 @@ class TradingControl:
     ) -> tuple[CycleReport, ...]:
         """What the last comparisons found, the newest first."""
         async with self._database.read() as tx:
-            await _visible(tx, viewer, account_id)
+            await load_account(tx, viewer, account_id)
             return await tx.reconciliations.list(account_id, limit)
 
     async def _subjects(
         self, tx: UnitOfWork, viewer: Viewer, account_id: AccountId | None
     ) -> list[AccountId | None]:
         if account_id is not None:
-            await _visible(tx, viewer, account_id)
+            await load_account(tx, viewer, account_id)
             return [account_id]
         if viewer.owner_id is None:
             return [None]
@@ -171,10 +170,3 @@ class TradingControl:
         return LimitsInForce(
             account_id, user_id, version, limits, allowance.used_today, self._settings.currency
         )
-
-
-async def _visible(tx: UnitOfWork, viewer: Viewer, account_id: AccountId) -> Account:
-    account = await tx.accounts.load(account_id)
-    if not viewer.may_see(account):
-        raise NotFound("no such account", account=account_id)
-    return account

@@ -28,11 +28,11 @@ from alphapulse.domain.transaction_files.difference import (
 from alphapulse.domain.transaction_files.imports import Import, reversal_key
 from alphapulse.domain.transaction_files.reading import ReadFile, Upload, read_file
 from alphapulse.domain.transaction_files.rows import ReadEntry
-from alphapulse.errors import Conflict, NotFound
+from alphapulse.errors import Conflict
 from alphapulse.runtime.beside import beside
 from alphapulse.runtime.bus import EventBus
 from alphapulse.services.idempotency import Answer, IdempotentRequests, RequestKey
-from alphapulse.services.viewer import Caller, Viewer
+from alphapulse.services.viewer import Caller, Viewer, load_account
 
 READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 250
 """Entries, without letting the rest of the loop have a turn: some 10 ms, and 40."""
@@ -80,7 +80,7 @@ class ImportService:
         """
         file = await self._read(upload)
         async with self._database.read() as unit:
-            account = await _account(unit, viewer, upload.account_id)
+            account = await load_account(unit, viewer, upload.account_id)
             imports = await unit.imports.list([account.id], limit=LISTED_MAX)
             return Preview(
                 file,
@@ -154,7 +154,7 @@ class ImportService:
         now = self._clock.now()
         # Compared before it is written: others wait as long as a transaction writes.
         async with self._database.read() as unit:
-            account = await _account(unit, caller.viewer, upload.account_id)
+            account = await load_account(unit, caller.viewer, upload.account_id)
             newest_id = await unit.ledger.newest_id()
             found = await _difference(unit, account, file.entries, all_similar=all_similar)
         async with self._database.begin() as unit:
@@ -191,7 +191,7 @@ class ImportService:
         now = self._clock.now()
         async with self._database.begin() as unit:
             done = await unit.imports.load(import_id)
-            await _account(unit, caller.viewer, done.account_id)
+            await load_account(unit, caller.viewer, done.account_id)
             if done.undone_at is not None:
                 raise Conflict("this import was undone before", import_id=import_id)
             await unit.idempotency_keys.add(self._requests.row(key, import_id, now))
@@ -210,13 +210,6 @@ class ImportService:
         self._bus.publish(LedgerChanged(done.account_id))
         logger.bind(account_id=done.account_id, import_id=import_id).info("an import was undone")
         return replace(done, undone_at=now, undone_by=caller.user_id)
-
-
-async def _account(unit: UnitOfWork, viewer: Viewer, account_id: AccountId) -> Account:
-    account = await unit.accounts.load(account_id)
-    if not viewer.may_see(account):
-        raise NotFound("no such account", account=account_id)
-    return account
 
 
 async def _difference(

@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain.account import Account
-from alphapulse.domain.identifiers import Asset, UserId
+from alphapulse.domain.identifiers import AccountId, Asset, UserId
 from alphapulse.domain.user import Role, User
+from alphapulse.errors import NotFound
 
 
 class Viewer(NamedTuple):
@@ -37,3 +39,15 @@ NOBODY = Viewer(Asset("USD"), UserId(""))
 def viewer_of(user: User) -> Viewer:
     """Administrators see every account, others their own."""
     return Viewer(Asset(user.currency), None if user.role is Role.ADMIN else user.id)
+
+
+async def load_account(unit: UnitOfWork, viewer: Viewer, account_id: AccountId) -> Account:
+    """One of the viewer's accounts.
+
+    Raises:
+        NotFound: no such account; somebody else's is told apart from none by nothing.
+    """
+    account = await unit.accounts.load(account_id)
+    if not viewer.may_see(account):
+        raise NotFound("no such account", account=account_id)
+    return account
