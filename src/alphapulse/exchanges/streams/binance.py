@@ -45,7 +45,7 @@ from alphapulse.exchanges.streams.connection import (
     watch_lines,
 )
 from alphapulse.exchanges.streams.fields import amount, moment, price
-from alphapulse.exchanges.streams.memory import StreamMemory
+from alphapulse.exchanges.streams.memory import UNREADABLE, StreamMemory
 from alphapulse.exchanges.streams.quote import Quote
 from alphapulse.exchanges.streams.watchdog import DEFAULT_LIMITS, StreamLimits, Topic
 
@@ -248,7 +248,7 @@ class BinanceDecoder:
             topic.heard = True
         except LookupError:
             self._memory.note_unknown(frame)
-        except (msgspec.DecodeError, InvalidInput) as why:
+        except (*UNREADABLE, InvalidInput) as why:
             return self._take_other(frame, why)
         return None
 
@@ -266,7 +266,7 @@ class BinanceDecoder:
         except LookupError:
             self._memory.note_unknown(frame)
             return None
-        except (msgspec.DecodeError, InvalidInput) as broken:
+        except (*UNREADABLE, InvalidInput) as broken:
             why = broken
         return self._take_other(frame, why)
 
@@ -352,7 +352,7 @@ class BinanceDecoder:
         """An answer or a word about the connection; else what ``why`` says, or unknown."""
         try:
             other = self._decode_other(frame)
-        except msgspec.DecodeError as broken:
+        except UNREADABLE as broken:
             self._memory.note_malformed(repr(why or broken))
             return None
         if other.error is not None:

@@ -44,7 +44,7 @@ from alphapulse.exchanges.streams.connection import (
     watch_lines,
 )
 from alphapulse.exchanges.streams.fields import amount, moment, price
-from alphapulse.exchanges.streams.memory import StreamMemory
+from alphapulse.exchanges.streams.memory import UNREADABLE, StreamMemory
 from alphapulse.exchanges.streams.quote import Quote
 from alphapulse.exchanges.streams.watchdog import DEFAULT_LIMITS, StreamLimits, Topic
 
@@ -255,7 +255,7 @@ class BybitDecoder:
         except LookupError:
             self._memory.note_unknown(frame)
             return None
-        except (msgspec.DecodeError, InvalidInput) as broken:
+        except (*UNREADABLE, InvalidInput) as broken:
             why = broken
         return self._take_other(frame, why)
 
@@ -371,7 +371,7 @@ class BybitDecoder:
         """An answer to a request or a ping; else what ``why`` says, or unknown."""
         try:
             other = self._decode_other(frame)
-        except msgspec.DecodeError as broken:
+        except UNREADABLE as broken:
             self._memory.note_malformed(repr(why or broken))
             return None
         if other.op in {"subscribe", "unsubscribe"}:

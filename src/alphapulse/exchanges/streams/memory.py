@@ -3,10 +3,15 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+import msgspec
 from loguru import logger
 
 from alphapulse.domain.identifiers import ExchangeId, Symbol
 from alphapulse.domain.market import Timeframe
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What bytes that are no JSON, not what they claim to be, or nested without end make a decoder
+raise."""
 
 # A rotation delivers the last candle twice and, in the worst case, a few late ones out of order.
 CLOSED_KEPT = 16

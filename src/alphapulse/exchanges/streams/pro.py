@@ -14,6 +14,7 @@ import msgspec
 from alphapulse.errors import AlphaPulseError, StreamLost
 from alphapulse.exchanges.ccxt import loading
 from alphapulse.exchanges.ccxt.client import BREAKS
+from alphapulse.exchanges.streams.memory import UNREADABLE
 
 # A stream may be silent for days, so pings must tell a dead one: CCXT gives up after two to three
 # of these without a pong. Binance's own default there is 180 s.
@@ -40,11 +41,11 @@ class ProLayer:
         return socket
 
     def _decode(self, socket: Any, data: str | bytes) -> None:
-        text = data.decode() if isinstance(data, bytes) and socket.decompressBinary else data
-        is_json = isinstance(text, str) and text[:1] in {"{", "["}
         try:
+            text = data.decode() if isinstance(data, bytes) and socket.decompressBinary else data
+            is_json = isinstance(text, str) and text[:1] in {"{", "["}
             message = _JSON.decode(text) if is_json else text
-        except msgspec.DecodeError as broken:
+        except UNREADABLE as broken:
             self._end("a message cannot be read", broken)
             return
         socket.on_message_callback(socket, message)

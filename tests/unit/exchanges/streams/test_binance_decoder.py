@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alphapulse.domain.identifiers import Symbol
@@ -326,6 +326,8 @@ def test_book_of_a_symbol_nobody_asked_for_is_counted_as_unknown(sink: KeepingSi
 
 
 @given(st.binary(max_size=80))
+@example(b'{"stream":"a@trade","o\x80"')  # not UTF-8
+@example(b'{"stream":"a@trade","o":' + b"[" * 100_000)  # nested without end
 def test_no_frame_whatsoever_raises(frame: bytes) -> None:
     memory = make_memory()
     decoder = make_decoder(KeepingSink(), memory=memory)

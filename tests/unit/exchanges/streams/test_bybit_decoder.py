@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alphapulse.domain.identifiers import Symbol
@@ -341,6 +341,8 @@ def test_answers_are_notices_and_pongs_are_nothing(sink: KeepingSink) -> None:
 
 
 @given(st.binary(max_size=80))
+@example(b'o\x80"')  # not UTF-8
+@example(b'o":' + b"[" * 100_000)  # nested without end
 def test_no_frame_whatsoever_raises(frame: bytes) -> None:
     memory = make_memory("bybit")
 
