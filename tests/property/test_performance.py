@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from alphapulse.domain.money import EXACT, ZERO
-from alphapulse.domain.performance.figures import Figure
+from alphapulse.domain.performance.figures import Figure, Reason
 from alphapulse.domain.performance.history import Point
 from alphapulse.domain.performance.report import Performance, Terms, performance_of
 from alphapulse.domain.performance.thinning import thinned
@@ -201,6 +201,7 @@ def test_pyxirr_agrees(steps: list[Step]) -> None:
 
     points = only_one_way([step._replace(growth=1 + (step.growth - 1) / 10) for step in steps])
     told = performance_of(points, TERMS)
+    assume(told.mwr.reason is not Reason.NO_SINGLE_RATE)
     payments = [(START, -1000.0)]
     for before, point in pairwise(points):
         assert point.flow is not None
@@ -218,6 +219,8 @@ def test_the_rate_told_makes_of_the_flows_what_is_there(steps: list[Step]) -> No
     """Slowly: an account that grows evenly, day by day, at 60 digits."""
     points = only_one_way(steps)
     told = performance_of(points, TERMS)
+    # A withdrawal that an even account could not have paid, and a great deposit after it.
+    assume(told.mwr.reason is not Reason.NO_SINGLE_RATE)
     a_day = EXACT.power(1 + known(told.mwr), Decimal(1) / len(steps))
     balance = Decimal(1000)
     largest = balance
