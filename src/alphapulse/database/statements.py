@@ -152,6 +152,8 @@ def _upsert(
 ) -> Upsert:
     """Made once: to describe it to SQLAlchemy takes several times what running it does."""
     into = insert(table)
+    if not replaced:
+        return into.on_conflict_do_nothing(index_elements=identity)
     return into.on_conflict_do_update(
         index_elements=identity, set_={name: into.excluded[name] for name in replaced}
     )

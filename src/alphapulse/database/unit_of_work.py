@@ -11,7 +11,7 @@ from alphapulse.database.adapters.adapter import DatabaseAdapter, Store
 from alphapulse.database.repositories.accounts import Accounts
 from alphapulse.database.repositories.alerts import Alerts
 from alphapulse.database.repositories.balances import Balances
-from alphapulse.database.repositories.basis_words import Repairs, StoredRates, Transfers
+from alphapulse.database.repositories.basis_words import Repairs, Transfers
 from alphapulse.database.repositories.bookkeeping import Bookkeeping
 from alphapulse.database.repositories.candles import Candles
 from alphapulse.database.repositories.credentials import StoredCredentials
@@ -24,6 +24,7 @@ from alphapulse.database.repositories.ledger import FlowCursors, Ledger
 from alphapulse.database.repositories.net_worth import NetWorth
 from alphapulse.database.repositories.orders import Orders
 from alphapulse.database.repositories.positions import Positions
+from alphapulse.database.repositories.rates import StoredRates
 from alphapulse.database.repositories.rebalances import Rebalances, TargetSets
 from alphapulse.database.repositories.reconciliations import Reconciliations
 from alphapulse.database.repositories.sessions import Sessions

@@ -126,6 +126,14 @@ class BasisQuestioned(Event, frozen=True, gc=False):
         return BasisQuestioned
 
 
+class RatesLearned(Event, frozen=True, gc=False):
+    """Prices of the past that the books lacked are stored, so what lacked them can be counted."""
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return RatesLearned
+
+
 class OrderChanged(Event, frozen=True, gc=False):
     order: Order
 

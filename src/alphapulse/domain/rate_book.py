@@ -1,8 +1,8 @@
 """Rate book: what is stored about prices, read as the rates of one book currency.
 
 In this order: what a person said of that day; the live price that was noted when the movement was
-recorded; the close of the one minute candle that the moment lies in; the same over one more coin,
-derived; and the nearest note within a day. Else nobody knows.
+recorded; the close of the one minute candle that the moment lies in, as it was fetched or as it is
+stored; the same over one more coin; and the nearest note within a day. Else nobody knows.
 """
 
 from bisect import bisect_left
@@ -30,6 +30,11 @@ BRIDGES = tuple(map(Asset, ("USDT", "USDC", "BTC", "ETH", "USD", "EUR")))
 def minute_of(at: datetime) -> datetime:
     """When the one minute candle of a moment opens."""
     return at.replace(second=0, microsecond=0)
+
+
+def end_of(at: datetime) -> datetime:
+    """When that candle closes."""
+    return minute_of(at) + Timeframe.M1.duration
 
 
 def markets_for(assets: Iterable[Asset], currency: Asset) -> frozenset[Symbol]:
@@ -67,8 +72,9 @@ class RateBook:
         notes = self._around(asset, at)
         said = [n for n in notes if n.quality is RateQuality.MANUAL and _same_day(n.as_of, at)]
         live = [n for n in notes if n.quality is RateQuality.LIVE and _is_live(n.as_of, at)]
-        if said or live:
-            return _closest(said or live, at)
+        closes = [n for n in notes if n.quality is RateQuality.CLOSE and n.as_of == end_of(at)]
+        if told := said or live or closes:
+            return _closest(told, at)
         return (
             self._close(asset, self._currency, at) or self._over(asset, at) or _nearest(notes, at)
         )
@@ -83,12 +89,10 @@ class RateBook:
         self._closes.setdefault((quote, base, candle.open_time), (inverse, f"1/{source}"))
 
     def _close(self, asset: Asset, quote: Asset, at: datetime) -> Rate | None:
-        minute = minute_of(at)
-        found = self._closes.get((asset, quote, minute))
+        found = self._closes.get((asset, quote, minute_of(at)))
         if found is None:
             return None
-        closed_at = minute + Timeframe.M1.duration
-        return Rate(asset, found[0], quote, closed_at, found[1], RateQuality.CLOSE)
+        return Rate(asset, found[0], quote, end_of(at), found[1], RateQuality.CLOSE)
 
     def _over(self, asset: Asset, at: datetime) -> Rate | None:
         """Over one more coin whose own rate is known."""
@@ -96,13 +100,14 @@ class RateBook:
             first = None if bridge == self._currency else self._close(asset, bridge, at)
             second = None if first is None else self._of_bridge(bridge, at)
             if first is not None and second is not None:
+                is_close = second.quality is RateQuality.CLOSE
                 return Rate(
                     asset,
                     CONVERTED.plus(EXACT.multiply(first.value, second.value)),
                     self._currency,
                     min(first.as_of, second.as_of),
                     f"{first.source} > {second.source}",
-                    RateQuality.ESTIMATED,
+                    RateQuality.CLOSE if is_close else RateQuality.ESTIMATED,
                 )
         return None
 

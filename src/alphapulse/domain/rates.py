@@ -1,6 +1,7 @@
 """Rates: what one unit of an asset was worth in the book currency at a moment, and who says so."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -32,6 +33,8 @@ class RateQuality(StrEnum):
         """Whether a basis made with it may be called complete."""
         return self in _FIRM
 
+
+TOLD_AFTER = timedelta(seconds=90)
 
 _FIRM = frozenset({RateQuality.LIVE, RateQuality.CLOSE, RateQuality.MANUAL})
 
@@ -67,6 +70,20 @@ class Rate(msgspec.Struct, frozen=True, gc=False):
                 f"a rate of {self.asset} in {self.currency} is none of {asset} in {currency}"
             )
         return EXACT.multiply(quantity, self.value)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RateWant:
+    """The close of the one minute candle that opens at ``minute``, which somebody's books lack."""
+
+    currency: Asset
+    asset: Asset
+    minute: datetime
+
+    @property
+    def told_at(self) -> datetime:
+        """When that minute is over, and every exchange tells of it."""
+        return self.minute + TOLD_AFTER
 
 
 class Rates(Protocol):

@@ -21,7 +21,8 @@ from alphapulse.domain.events import BasisChanged, LedgerChanged
 from alphapulse.domain.identifiers import AccountId, Asset, UserId
 from alphapulse.domain.ledger import Entry, reversal_of
 from alphapulse.domain.money import total
-from alphapulse.domain.rates import Rate, RateQuality
+from alphapulse.domain.rate_book import end_of
+from alphapulse.domain.rates import Rate, RateQuality, RateWant
 from alphapulse.domain.trading import AssetBook
 from alphapulse.domain.transaction_files.imports import Import, reversal_key
 from alphapulse.domain.transaction_files.reading import FileFormat
@@ -295,6 +296,45 @@ async def test_a_rate_in_another_currency_is_never_taken(books: Books) -> None:
         await tx.rates.save([wrong])
     await books.count(flowed(1, FlowKind.REWARD, "BNB", "2"))
     assert (await books.place(A, BNB)).unknown == 2
+
+
+async def test_a_rate_that_is_lacking_is_asked_for_and_counted_with_when_it_is_there(
+    books: Books,
+) -> None:
+    await books.count(flowed(1, FlowKind.REWARD, "BNB", "2"))
+    want = RateWant(USDT, BNB, day(1))
+    async with books.database.begin() as tx:
+        assert await tx.rates.wanted(books.clock.now(), 10) == (want,)
+        close = Rate(BNB, Decimal(600), USDT, end_of(day(1)), "market", RateQuality.CLOSE)
+        await tx.rates.answer({want: close}, books.clock.now())
+    await books.keeper.catch_up()
+    assert [(await books.place(A, BNB)).cost, (await books.place(A, BNB)).unknown] == [1200, 0]
+    async with books.database.read() as tx:
+        assert await tx.rates.want_counts(books.clock.now()) == {}
+
+
+async def test_what_no_market_tells_is_asked_for_again_later_and_once(books: Books) -> None:
+    await books.count(flowed(1, FlowKind.REWARD, "BNB", "2"))
+    now = books.clock.now()
+    later = now + timedelta(days=7)
+    async with books.database.begin() as tx:
+        await tx.rates.put_off(await tx.rates.wanted(now, 10), later)
+    await books.count(flowed(1, FlowKind.REWARD, "BNB", "3", account=B))
+    async with books.database.read() as tx:
+        assert await tx.rates.wanted(later - timedelta(seconds=1), 10) == ()
+        assert len(await tx.rates.wanted(later, 10)) == 1
+
+
+async def test_while_rates_still_come_in_not_each_one_is_a_new_count(books: Books) -> None:
+    await books.count(*(flowed(n, FlowKind.REWARD, "BNB", "1") for n in (1, 2, 3)))
+    for number in (3, 2, 1):
+        want = RateWant(USDT, BNB, day(number))
+        close = Rate(BNB, Decimal(600), USDT, end_of(day(number)), "m", RateQuality.CLOSE)
+        async with books.database.begin() as tx:
+            await tx.rates.answer({want: close}, books.clock.now())
+        await books.keeper.catch_up()
+        unknown = (await books.place(A, BNB)).unknown
+        assert unknown == {3: 2, 2: 2, 1: 0}[number]
 
 
 async def test_the_processing_worker_counts_when_the_ledger_grows(

@@ -61,9 +61,25 @@ def test_without_a_market_it_is_converted_over_one_more_coin_and_says_so() -> No
     assert (rate.value, rate.currency, rate.quality) == (
         Decimal("599.4"),
         USD,
-        RateQuality.ESTIMATED,
+        RateQuality.CLOSE,
     )
     assert rate.source == "binance:BNB/USDT 1m > binance:USDT/USD 1m"
+
+
+def test_a_conversion_with_a_rate_of_another_hour_is_an_estimate() -> None:
+    dollar = Rate(USDT, Decimal("0.999"), USD, AT - timedelta(hours=2), "note", RateQuality.LIVE)
+    rate = RateBook(USD, [dollar], [close("BNB/USDT", "600")]).rate(BNB, AT)
+    assert rate is not None
+    assert (rate.value, rate.quality) == (Decimal("599.4"), RateQuality.ESTIMATED)
+
+
+def test_the_close_that_was_fetched_is_that_of_its_minute_only() -> None:
+    fetched = note("3", AT.replace(second=0) + timedelta(minutes=1), RateQuality.CLOSE)
+    book = RateBook(USD, [fetched], [close("BNB/USD", "4")])
+    assert book.rate(BNB, AT) == fetched
+    before = book.rate(BNB, AT - timedelta(minutes=1))
+    assert before is not None
+    assert [before.value, before.quality] == [3, RateQuality.NEAREST]
 
 
 def test_the_nearest_note_within_a_day_is_better_than_nothing_and_marked() -> None:

@@ -1,48 +1,22 @@
-"""Repository Pattern Implementation: rates, and what people say about lots and transfers."""
+"""Repository Pattern Implementation: what people say about lots and transfers."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 from sqlalchemy import delete, or_, select
 
-from alphapulse.database.repositories.rows import Rows
 from alphapulse.database.statements import Statements
 from alphapulse.database.tables.bookkeeping import (
     basis_repairs,
-    rates,
     transfer_decisions,
     transfer_matches,
 )
 from alphapulse.domain.cost_basis.lots import LotId
 from alphapulse.domain.cost_basis.records import Repair
 from alphapulse.domain.identifiers import AccountId, Asset, UserId
-from alphapulse.domain.rates import Rate
 from alphapulse.domain.transfer_matching import EntryRef, Match, Pair
-
-RATE = Rows(Rate, rates)
-
-
-class StoredRates:
-    """Rates that were noted, each once."""
-
-    def __init__(self, statements: Statements) -> None:
-        self._statements = statements
-
-    async def save(self, told: Sequence[Rate]) -> None:
-        """Store rates; the same one told again replaces itself."""
-        await self._statements.upsert(rates, [RATE.values(rate) for rate in told])
-
-    async def between(
-        self, currency: Asset, assets: Collection[Asset], start: datetime, end: datetime
-    ) -> tuple[Rate, ...]:
-        """Of these assets, as of ``start <= t <= end``."""
-        c = rates.c
-        wanted = select(*RATE.columns).where(
-            c.currency == currency, c.asset.in_(assets), c.as_of >= start, c.as_of <= end
-        )
-        return tuple(RATE.read(row) for row in await self._statements.rows(wanted))
 
 
 class Repairs:

@@ -31,6 +31,20 @@ rates = strict_table(
     rowid=False,
 )
 
+rate_wants = strict_table(
+    "rate_wants",
+    money_tables,
+    Column("currency", Text, primary_key=True),
+    Column("asset", Text, primary_key=True),
+    # When the one minute candle opens whose close is wanted.
+    Column("minute", Moment, primary_key=True),
+    Column("due_at", Moment, nullable=False),
+    # From then on the rate is stored, and no count has been made with it yet.
+    Column("answered_at", Moment),
+    Index(None, "due_at"),
+    rowid=False,
+)
+
 basis_books = strict_table(
     "basis_books",
     money_tables,

@@ -1,13 +1,14 @@
 """Bookkeeper: follows the ledger, and keeps everyone's lots in step with it."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loguru import logger
 
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories.bookkeeping import BasisBook, Owner
+from alphapulse.database.repositories.rates import WantCounts
 from alphapulse.domain.account import Account
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.events import BasisChanged
@@ -27,8 +28,8 @@ IDLE_S = 60.0
 """Accounts, users and books change without a word about the ledger."""
 REST_TIMES = 4
 """Counting takes at most a fifth of the time, however often history comes in late."""
-RATES_AGAIN_S = 6 * 3600.0
-"""So often a count that lacks rates is done anew: candles may have come in meanwhile."""
+RATES_AGAIN_S = 600.0
+"""While prices of the past still come in, what lacked them is counted anew no sooner."""
 CLEARED_AT_ONCE = 2000
 NEWS_MAX = 1000
 
@@ -52,7 +53,7 @@ class Bookkeeper:
         self._live = LiveRates()
         self._keepers: dict[tuple[Owner, Asset], Keeper] = {}
         self._is_asked = asyncio.Event()
-        self._rates_again_at_s = clock.monotonic_s() + RATES_AGAIN_S
+        self._rates_again_at_s = clock.monotonic_s()
 
     def hear(self, ticker: Ticker) -> None:
         """Learn a price, to be noted when something moves."""
@@ -83,22 +84,33 @@ class Bookkeeper:
 
     async def catch_up(self) -> None:
         """Bring every book up to the ledger, once."""
+        now = self._clock.now()
         async with self._database.read() as tx:
             accounts, users = await tx.accounts.list(), await tx.users.list()
             books = await tx.bookkeeping.books()
+            wants = await tx.rates.want_counts(now)
         wanted = list(_wanted(accounts, users))
         await self._note_rates(wanted)
-        rates_again = self._clock.monotonic_s() >= self._rates_again_at_s
-        if rates_again:
-            self._rates_again_at_s += RATES_AGAIN_S
+        learned = self._learned(wants)
         has_changed = False
         for one in wanted:
-            keeper = self._keeper(one, books)
-            anew = rates_again and keeper.lacks_rates
+            keeper, anew = self._keeper(one, books), one.currency in learned
             has_changed = await keeper.catch_up(one.account_ids, anew=anew) or has_changed
+        for currency in learned:
+            async with self._database.begin() as tx:
+                await tx.rates.forget_answered(currency, now)
         if has_changed:
             self._bus.publish(BasisChanged())
         await self._clear({(one.owner_id, one.currency) for one in wanted})
+
+    def _learned(self, wants: Mapping[Asset, WantCounts]) -> frozenset[Asset]:
+        """The currencies whose books are counted anew, with rates they lacked before."""
+        now_s = self._clock.monotonic_s()
+        is_due = now_s >= self._rates_again_at_s
+        learned = {c for c, one in wants.items() if one.answered and (is_due or not one.open)}
+        if learned:
+            self._rates_again_at_s = now_s + RATES_AGAIN_S
+        return frozenset(learned)
 
     def _keeper(self, wanted: _Wanted, books: Iterable[BasisBook]) -> Keeper:
         key = (wanted.owner_id, wanted.currency)

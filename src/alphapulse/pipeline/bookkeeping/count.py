@@ -18,7 +18,7 @@ from alphapulse.domain.cost_basis.figures import (
     place_figures,
 )
 from alphapulse.domain.cost_basis.lots import Lot, LotId, Method
-from alphapulse.domain.cost_basis.records import Place, Unexplained
+from alphapulse.domain.cost_basis.records import Place
 from alphapulse.domain.identifiers import Asset
 from alphapulse.domain.ledger import Entry
 from alphapulse.domain.rates import Rates
@@ -89,12 +89,6 @@ class Count:
         """When the last entry occurred; the same for every method."""
         last = self._sides[Method.FIFO].basis.taken_to
         return None if last is None else last.occurred_at
-
-    @property
-    def lacks_rates(self) -> bool:
-        """Whether a gain or a basis is unknown for want of a rate."""
-        unknown = self._sides[Method.FIFO].basis.books.unknown()
-        return any(hole.reason is Unexplained.RATE for hole in unknown)
 
     def take(self, entry: Entry) -> None:
         """By every method."""

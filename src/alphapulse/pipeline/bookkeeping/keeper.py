@@ -78,11 +78,6 @@ class Keeper:
         """Entries since the snapshot."""
         self._prices = StoredPrices(database, currency)
 
-    @property
-    def lacks_rates(self) -> bool:
-        """Whether anything would be known that is not, if only a rate were."""
-        return self._count is not None and self._count.lacks_rates
-
     async def catch_up(self, account_ids: Sequence[AccountId], *, anew: bool = False) -> bool:
         """Count what is new; whether anything was.
 
@@ -193,6 +188,7 @@ class Keeper:
                 await tx.bookkeeping.drop_disposals(book.id, work.since)
             await count.save(tx, book.id)
             await tx.bookkeeping.save(book, count.states(snapshots))
+            await tx.rates.want(self._prices.take_wanted())
         self._book, self._count = book, count
 
     async def _pages(self, work: _Work) -> AsyncIterator[list[Entry]]:

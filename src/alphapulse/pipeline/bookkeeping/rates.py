@@ -15,7 +15,7 @@ from alphapulse.domain.rate_book import (
     markets_for,
     minute_of,
 )
-from alphapulse.domain.rates import Rate, rate_of
+from alphapulse.domain.rates import Rate, RateWant, rate_of
 from alphapulse.domain.valuation import PriceBook, Quality
 
 NOTED_WITHIN = timedelta(minutes=1)
@@ -61,9 +61,19 @@ class StoredPrices:
         self._database = database
         self._currency = currency
         self._book = RateBook(currency, (), ())
+        self._wanted: set[RateWant] = set()
 
     def rate(self, asset: Asset, at: datetime) -> Rate | None:
-        return self._book.rate(asset, at)
+        """What is known best; what is not firm is wanted from now on."""
+        rate = self._book.rate(asset, at)
+        if rate is None or not rate.quality.is_firm:
+            self._wanted.add(RateWant(self._currency, asset, minute_of(at)))
+        return rate
+
+    def take_wanted(self) -> set[RateWant]:
+        """What was asked for and not known for sure, since the last time."""
+        wanted, self._wanted = self._wanted, set()
+        return wanted
 
     async def load(self, entries: Sequence[Entry]) -> None:
         """Read what is known about the moments of these."""

@@ -14,6 +14,7 @@ from alphapulse.domain.events import (
     CandleClosed,
     Event,
     LedgerChanged,
+    RatesLearned,
     TickerUpdated,
 )
 from alphapulse.errors import DatabaseError
@@ -36,7 +37,13 @@ class Processing:
     fetched again, of tickers only the last counts, and the bookkeeper reads the ledger itself.
     """
 
-    EVENTS: tuple[type[Event], ...] = (TickerUpdated, CandleClosed, LedgerChanged, BasisQuestioned)
+    EVENTS: tuple[type[Event], ...] = (
+        TickerUpdated,
+        CandleClosed,
+        LedgerChanged,
+        BasisQuestioned,
+        RatesLearned,
+    )
 
     def __init__(
         self, inbox: Mailbox, database: DatabaseSettings, bus: EventBus, clock: Clock

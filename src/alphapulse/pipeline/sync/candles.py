@@ -15,8 +15,6 @@ from alphapulse.pipeline.sync.gate import Gate
 
 CHECK_INTERVAL_S = 600.0
 
-BUDGET_WAIT_S = 1.0  # candles can wait while others use up the rate budget
-
 PAGE_CANDLES = 1000  # the most Binance and Bybit give at once
 
 
@@ -46,7 +44,6 @@ class CandleHoles:
         self._gate = gate
         self._database = context.database
         self._clock = context.clock
-        self._budget_ratio = context.settings.history_budget_ratio
         self._settle_s = context.settings.candle_settle_s
         self._refetch = timedelta(seconds=context.settings.candle_refetch_s)
         self._symbols = symbols
@@ -88,9 +85,7 @@ class CandleHoles:
 
     async def _fetch(self, symbol: Symbol, holes: list[datetime]) -> list[datetime]:
         """Ask for a page from the oldest hole on; the holes that it left open."""
-        while float(self._exchange.budget_used) >= self._budget_ratio:  # noqa: ASYNC110
-            await asyncio.sleep(BUDGET_WAIT_S)
-        async with self._gate.request():
+        async with self._gate.spare_request(lambda: self._exchange.budget_used):
             candles = await self._exchange.fetch_candles(
                 symbol, Timeframe.M1, holes[0], PAGE_CANDLES
             )

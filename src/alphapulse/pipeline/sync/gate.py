@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from enum import StrEnum
 
 from alphapulse.domain.clock import Clock
@@ -10,6 +11,9 @@ from alphapulse.errors import AlphaPulseError, RateLimited
 from alphapulse.pipeline.sync.fallback import classify
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.runtime.retry import Backoff
+
+BUDGET_WAIT_S = 1.0
+"""Between two looks whether there is a request to spare."""
 
 
 class CircuitState(StrEnum):
@@ -63,6 +67,18 @@ class Gate:
                 self.learn(error)
                 raise
             self._failures = 0
+
+    @asynccontextmanager
+    async def spare_request(self, budget_used: Callable[[], Decimal]) -> AsyncIterator[None]:
+        """As `request`, for what can wait while others use up the rate budget.
+
+        Args:
+            budget_used: the share of it that is in use now.
+        """
+        while float(budget_used()) >= self._settings.history_budget_ratio:  # noqa: ASYNC110
+            await asyncio.sleep(BUDGET_WAIT_S)
+        async with self.request():
+            yield
 
     def silence(self, seconds: float) -> None:
         """Let nothing through for so long; a shorter wish never shortens a longer one."""

@@ -20,6 +20,7 @@ from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.pipeline.sync.context import CredentialVault, SyncContext
 from alphapulse.pipeline.sync.groups import SyncGroups
 from alphapulse.pipeline.sync.key_check import check_key
+from alphapulse.pipeline.sync.past_rates import PastRates
 from alphapulse.pipeline.sync.report import SyncReport, picture
 from alphapulse.pipeline.sync.settings import SyncSettings
 from alphapulse.pipeline.sync.status import StatusBoard
@@ -85,6 +86,7 @@ class Synchronizer:
                 async with supervisor:
                     supervisor.run("status", board.keep_saving)
                     await groups.start()
+                    supervisor.run("past rates", PastRates(groups.venues, context).chore.job.run)
                     supervisor.run("pulse", lambda: self._pulse(groups, supervisor, board))
                     self._groups = groups
                     yield

@@ -1,0 +1,59 @@
+"""Past prices: what an asset was worth in one minute of the past, by the closes of its markets.
+
+The same paths as those of live prices, over markets that exist or existed and published indices.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from alphapulse.domain.identifiers import Asset
+from alphapulse.domain.money import EXACT
+from alphapulse.domain.rate_book import end_of
+from alphapulse.domain.rates import Rate, RateQuality, RateWant
+from alphapulse.domain.valuation import CONVERTED, LegKey, Route, Step, shortest_routes
+
+
+class PastMarkets:
+    """Every market and index whose past can be asked for, and the paths over them.
+
+    Args:
+        legs: a market or an index each.
+    """
+
+    def __init__(self, legs: Iterable[LegKey]) -> None:
+        self._legs = frozenset(legs)
+        self._neighbors: dict[Asset, set[Step]] = {}
+        for leg in self._legs:
+            base, quote, _, _ = leg
+            self._neighbors.setdefault(quote, set()).add((leg, False))
+            self._neighbors.setdefault(base, set()).add((leg, True))
+        self._known: dict[tuple[Asset, frozenset[LegKey]], dict[Asset, Route]] = {}
+
+    def route(self, asset: Asset, currency: Asset, without: frozenset[LegKey]) -> Route | None:
+        """The best path that does not pass ``without``; ``None`` where there is none."""
+        known = self._known.get((currency, without))
+        if known is None:
+            usable = set(self._legs - without)
+            known = shortest_routes(currency, self._neighbors, usable, None)
+            self._known[currency, without] = known
+        return known.get(asset)
+
+
+def close_along(route: Route, closes: Iterable[Decimal], want: RateWant) -> Rate:
+    """The product of the closes along a path, all of the minute that is wanted."""
+    value = Decimal(1)
+    is_divided = False
+    sources = []
+    for (leg, backwards), close in zip(route, closes, strict=True):
+        value = (EXACT.divide if backwards else EXACT.multiply)(value, close)
+        is_divided = is_divided or backwards
+        sources.append(f"1/{_source(leg)}" if backwards else _source(leg))
+    if is_divided:
+        value = CONVERTED.plus(value)
+    source = " > ".join(sources)
+    return Rate(want.asset, value, want.currency, end_of(want.minute), source, RateQuality.CLOSE)
+
+
+def _source(leg: LegKey) -> str:
+    base, quote, exchange, is_index = leg
+    return f"{exchange}:{base} index 1m" if is_index else f"{exchange}:{base}/{quote} 1m"
