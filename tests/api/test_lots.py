@@ -162,12 +162,27 @@ async def test_a_position_and_the_summary_say_what_is_known_and_what_is_missing(
     assert [grouped[name] for name in names] == ["303", "303", "partial", "1"]
 
 
+async def test_a_position_says_since_when_it_is_held_by_the_method(lots: Lots) -> None:
+    async def since(query: str = "") -> list[str | None]:
+        items = await lots.items(f"/api/portfolio/positions{query}")
+        return [item["opened_at"] for item in items]
+
+    assert await since() == ["2026-01-03T00:00:00.000Z", None]  # dollars have no lots
+    assert await since("?method=lifo") == ["2026-01-02T00:00:00.000Z", None]
+    assert await since("?group_by=asset") == ["2026-01-03T00:00:00.000Z", None]
+    await lots.api.add_account("third", BTC="1")
+    assert await since("?group_by=asset") == [None, None]
+
+
 async def test_without_a_count_every_profit_is_null_and_said(api: RunningApi) -> None:
     await api.add_account("main", BTC="2")
     await api.price("BTC/USD", "500")
     summary = await body(await api.get("/api/portfolio/summary"))
     assert [summary[one] for one in ("cost_basis", "unrealized_pnl", "missing_basis")] == [None] * 3
     assert "basis_not_counted" in {one["code"] for one in summary["meta"]["warnings"]}
+    positions = await body(await api.get("/api/portfolio/positions"))
+    (said,) = [w for w in positions["meta"]["warnings"] if w["code"] == "basis_not_counted"]
+    assert all(positions["items"][0][name] is None for name in said["subject"])
     assert (await body(await api.get(LOTS), 503))["code"] == "not_ready"
 
 

@@ -16,6 +16,7 @@ from alphapulse.domain.events import (
 )
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.domain.sync import SyncState
+from alphapulse.domain.trading import AssetBook
 from tests.builders import make_fill, make_order, make_position
 from tests.fixtures.api import RunningApi, body
 
@@ -172,6 +173,30 @@ async def test_a_position_says_when_it_was_last_traded_and_what_will_close_it(
     assert lines["BTC"]["last_trade_at"] == lines["USDT"]["last_trade_at"] == stamp(now - hour)
     assert lines["XYZ"]["last_trade_at"] is None
     assert lines[symbol]["reduce_only_orders"] == 1
+
+
+async def test_a_contract_says_since_when_it_is_held(rich: RunningApi) -> None:
+    account, now = rich.services.live.accounts[AccountId("binance-main")], rich.clock.now()
+    position = make_position(account_id=account.id, occurred_at=now, received_at=now)
+    opened_at = (now - timedelta(hours=2)).replace(microsecond=0)
+    fill = make_fill(
+        account_id=account.id,
+        symbol=position.symbol,
+        quantity=position.quantity,
+        occurred_at=opened_at,
+    )
+    began_at = now - timedelta(days=1)
+    book = AssetBook(account.id, "USDT", Decimal(0), began_at, Decimal(0), Decimal(0), now)
+    async with rich.services.accounts._database.begin() as unit:
+        await unit.positions.upsert([position])
+        await unit.reconciliations.replace_books(account.id, [book])
+        await unit.fills.record([fill], now)
+    await rich.publish(PositionsChanged(account.id))
+    await rich.services.facts.refresh()
+
+    (line,) = (await body(await rich.get("/api/portfolio/positions?type=perp")))["items"]
+
+    assert line["opened_at"] == stamp(opened_at)
 
 
 @pytest.mark.parametrize("path", HOT)

@@ -69,7 +69,8 @@ class EncodedAnswers:
         services = self._services
         snapshot = services.portfolio.value(viewer)
         basis = services.basis.of(snapshot)
-        return positions.page_of(snapshot, services.live, basis, _POSITIONS, NO_ID)
+        openings = services.facts.openings
+        return positions.page_of(snapshot, services.live, openings, basis, _POSITIONS, NO_ID)
 
     def _balance(self, viewer: Viewer) -> BaseModel:
         service = self._services.portfolio

@@ -1,5 +1,6 @@
 """Position: an open derivative exposure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -48,3 +49,19 @@ class Position:
     @property
     def signed_quantity(self) -> Decimal:
         return self.quantity if self.side is PositionSide.LONG else EXACT.minus(self.quantity)
+
+
+def opened_at(held: Decimal, moves: Iterable[tuple[datetime, Decimal]]) -> datetime | None:
+    """When what is held last left zero, or changed its side; ``None`` where no move tells.
+
+    Args:
+        held: contracts, negative where they are short; not 0.
+        moves: what changed it, the newest first, the last of which led to ``held``.
+    """
+    after = held
+    for at, moved in moves:
+        before = EXACT.subtract(after, moved)
+        if before * held <= 0:
+            return at
+        after = before
+    return None

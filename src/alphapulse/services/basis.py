@@ -5,6 +5,7 @@ What is known is summed up, and what is not is listed; nothing unknown is counte
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -34,7 +35,7 @@ class Completeness(StrEnum):
 
 class LineBasis(NamedTuple):
     """One asset in one wallet, in the book currency. ``missing`` is the quantity without basis;
-    cost and profit are of the rest."""
+    cost and profit are of the rest. ``opened_at`` is when the earliest lot was acquired."""
 
     cost: Decimal | None
     average_entry: Decimal | None
@@ -44,6 +45,7 @@ class LineBasis(NamedTuple):
     unrealized_pnl_pct: Decimal | None
     realized_pnl: Decimal | None
     fees_paid: Decimal | None
+    opened_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Basis:
         fees = _paid_in_full(self._fees.get(place, ()), EntryKind.FEE)
         if place.asset == self._valuation.currency:
             return LineBasis(
-                quantity, Decimal(1), Completeness.COMPLETE, ZERO, ZERO, None, None, fees
+                quantity, Decimal(1), Completeness.COMPLETE, ZERO, ZERO, None, None, fees, None
             )
         figures = self._places.get(place, PlaceFigures(*place))
         wallets = self._held.get(place, [])
@@ -102,7 +104,9 @@ class Basis:
         known = _share(figures.known, quantity, whole)
         missing = EXACT.subtract(quantity, known)
         if not known:
-            return LineBasis(None, None, Completeness.UNKNOWN, missing, None, None, realized, fees)
+            unknown = Completeness.UNKNOWN
+            since = figures.held_since
+            return LineBasis(None, None, unknown, missing, None, None, realized, fees, since)
         cost = _share(figures.cost, quantity, whole)
         profit = None
         if held.price is not None:
@@ -116,6 +120,7 @@ class Basis:
             percent_of(profit, cost),
             realized,
             fees,
+            figures.held_since,
         )
 
     def of_contract(self, account_id: AccountId, symbol: Symbol) -> tuple[Decimal | None, ...]:

@@ -22,6 +22,7 @@ from alphapulse.domain.performance.history import Point
 from alphapulse.domain.trading import AssetBook
 from alphapulse.errors import DatabaseError
 from alphapulse.services.net_worth_recorder import INTERVAL, NetWorthRecorder
+from alphapulse.services.openings import Openings
 
 REFRESH_S = 10.0
 
@@ -68,6 +69,7 @@ class FactsService:
         self._database = database
         self._recorder = recorder
         self._clock = clock
+        self.openings = Openings()
         self._accounts: dict[AccountId, AccountFacts] = {}
         self._recorded: tuple[object, ...] = ()
         self._worths: dict[Asset, list[Worth]] = {}
@@ -100,6 +102,7 @@ class FactsService:
                 off = sorted((one for one in books if one.off_by), key=lambda one: one.subject)
                 first_at = await unit.ledger.began_at(account.id)
                 found[account.id] = AccountFacts(first_at, tuple(off))
+            await self.openings.refresh(unit)
         recorded = (self._recorder.revision, self._recorder.currencies, tuple(found))
         if recorded != self._recorded:
             await self._read_history(list(found))

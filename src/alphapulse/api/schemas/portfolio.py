@@ -202,7 +202,14 @@ class PositionView(View):
     fees_paid: Dec | None = None
     funding_paid: Dec | None = None
     change_24h: Dec | None = None
-    opened_at: Timestamp | None = None
+    opened_at: Timestamp | None = Field(
+        default=None,
+        description="Of an asset: when the earliest of its lots that are still there was acquired "
+        "(`method` says which are gone), null where one was there before the known history, and "
+        "of your own currency, which has no lots. Of a contract: when it last left zero or changed "
+        "its side by the ledger, null where that was before the known history, while the ledger "
+        "does not add up to it, and where both sides are held.",
+    )
     last_trade_at: Timestamp | None = Field(
         default=None, description="When it was last one side of a trade of the account."
     )

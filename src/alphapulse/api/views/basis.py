@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from alphapulse.api.schemas.base import WarningView
 from alphapulse.api.schemas.portfolio import PositionView, Summary, UnpricedLine
+from alphapulse.api.views.meta import warned
 from alphapulse.domain.cost_basis.records import Unexplained
 from alphapulse.domain.identifiers import AccountId, Asset
 from alphapulse.domain.money import EXACT, ZERO, total
@@ -18,6 +19,18 @@ NOT_COUNTED = WarningView(
         "cost_basis", "realized_pnl", "unrealized_pnl", "total_pnl", "fees_paid", "funding_paid",
         "income", "missing_basis",
     ),
+)  # fmt: skip
+
+
+NOT_COUNTED_LINES = NOT_COUNTED.model_copy(
+    update={
+        "message": "Null of what is held: lots are still being counted, or kept in other "
+        "currencies.",
+        "subject": (
+            "average_entry", "cost_basis", "basis_quality", "missing_quantity", "realized_pnl",
+            "unrealized_pnl", "unrealized_pnl_pct", "fees_paid", "funding_paid", "opened_at",
+        ),
+    }
 )  # fmt: skip
 
 
@@ -55,8 +68,7 @@ def with_basis(summary: Summary, basis: Basis | None) -> Summary:
 
 
 def _warned(summary: Summary, warning: WarningView) -> Summary:
-    meta = summary.meta.model_copy(update={"warnings": (*summary.meta.warnings, warning)})
-    return summary.model_copy(update={"meta": meta})
+    return summary.model_copy(update={"meta": warned(summary.meta, warning)})
 
 
 def _missing(totals: Totals) -> list[UnpricedLine]:
@@ -92,6 +104,7 @@ def of_holding(held: HoldingValue, basis: Basis | None) -> dict[str, object]:
         "unrealized_pnl": line.unrealized_pnl,
         "unrealized_pnl_pct": line.unrealized_pnl_pct,
         "fees_paid": line.fees_paid,
+        "opened_at": line.opened_at,
     }
 
 

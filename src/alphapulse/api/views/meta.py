@@ -37,6 +37,11 @@ def meta_of(snapshot: Snapshot, request_id: str, later: tuple[str, ...] = ()) ->
     )
 
 
+def warned(meta: Meta, *warnings: WarningView) -> Meta:
+    """The same, and these warnings."""
+    return meta.model_copy(update={"warnings": (*meta.warnings, *warnings)})
+
+
 def failure_of(status: SyncStatus | None) -> str | None:
     """Why a reading fails now, in one line; ``None`` when it does not."""
     if status is None or status.state is SyncState.OK or status.error_message is None:

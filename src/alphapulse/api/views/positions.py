@@ -15,7 +15,7 @@ from alphapulse.api.schemas.portfolio import (
     PositionView,
 )
 from alphapulse.api.views import basis as basis_views
-from alphapulse.api.views.meta import meta_of
+from alphapulse.api.views.meta import meta_of, warned
 from alphapulse.domain.account import Account
 from alphapulse.domain.balance import Wallet
 from alphapulse.domain.identifiers import Symbol
@@ -28,9 +28,10 @@ from alphapulse.domain.valuation import CONVERTED, Quality, parts
 from alphapulse.errors import InvalidInput
 from alphapulse.services.basis import Basis
 from alphapulse.services.live_state import LiveState
+from alphapulse.services.openings import Openings
 from alphapulse.services.portfolio import AccountHealth, Snapshot
 
-LATER = ("change_24h", "opened_at")
+LATER = ("change_24h",)
 
 _TYPES: dict[Wallet, PositionType] = {Wallet.MARGIN: "margin", Wallet.EARN: "earn"}
 _HUNDRED = Decimal(100)
@@ -49,11 +50,19 @@ class Line:
     value: HoldingValue | PositionValue
     as_of: datetime
     last_trade_at: datetime | None
+    opened_at: datetime | None = None
+    """Of a contract; since when an asset is held follows from its lots."""
     ticker: Ticker | None = None
     reduce_only_orders: int = 0
 
 
-def lines_of(snapshot: Snapshot, live: LiveState, *, include_zero: bool = False) -> list[Line]:
+def lines_of(
+    snapshot: Snapshot,
+    live: LiveState,
+    openings: Openings | None = None,
+    *,
+    include_zero: bool = False,
+) -> list[Line]:
     """Every position of a snapshot."""
     accounts = {account.id: account for account in snapshot.accounts}
     lines = []
@@ -73,7 +82,8 @@ def lines_of(snapshot: Snapshot, live: LiveState, *, include_zero: bool = False)
         as_of = _known_at(live, account, SyncKind.POSITIONS, position.occurred_at)
         traded_at = live.last_trades.get((account.id, position.symbol))
         reducing = _reduce_only_orders(live, position)
-        lines.append(Line(name, account, opened, as_of, traded_at, ticker, reducing))
+        opened_at = None if openings is None else openings.of(position)
+        lines.append(Line(name, account, opened, as_of, traded_at, opened_at, ticker, reducing))
     return lines
 
 
@@ -101,20 +111,22 @@ def view_of(line: Line, snapshot: Snapshot, basis: Basis | None) -> PositionView
 def page_of(
     snapshot: Snapshot,
     live: LiveState,
+    openings: Openings,
     basis: Basis | None,
     query: PositionsQuery,
     request_id: str,
 ) -> PositionPage:
     """The positions that ``query`` asks for."""
-    lines = lines_of(snapshot, live, include_zero=query.include_zero)
+    lines = lines_of(snapshot, live, openings, include_zero=query.include_zero)
     views = [view_of(line, snapshot, basis) for line in lines]
     if query.group_by != "none":
         views = _grouped(views, by_account=query.group_by == "account")
     views = [view for view in views if _is_wanted(view, query)]
     items, next_cursor = _cut(views, query)
-    return PositionPage(
-        meta=meta_of(snapshot, request_id, LATER), items=items, next_cursor=next_cursor
-    )
+    meta = meta_of(snapshot, request_id, LATER)
+    if basis is None:
+        meta = warned(meta, basis_views.NOT_COUNTED_LINES)
+    return PositionPage(meta=meta, items=items, next_cursor=next_cursor)
 
 
 def dashed(symbol: Symbol) -> str:
@@ -173,6 +185,7 @@ def _contract(line: Line, opened: PositionValue, snapshot: Snapshot) -> Derivati
         realized_pnl=position.realized_pnl,
         unrealized_pnl=opened.unrealized_pnl,
         unrealized_pnl_pct=_percent(opened.unrealized_pnl, entry_notional),
+        opened_at=line.opened_at,
         last_trade_at=line.last_trade_at,
         as_of=line.as_of,
         stale=_is_stale(line, snapshot),
@@ -251,6 +264,7 @@ def _group(key: str, members: list[PositionView], *, by_account: bool) -> Positi
             "as_of": min(member.as_of for member in members),
             "stale": any(member.stale for member in members),
         }
+        | ({} if by_account else {"opened_at": _earliest(members)})
         | ({} if by_account else basis_views.of_group(members))
     )
 
@@ -265,6 +279,12 @@ def _summed(members: list[PositionView], name: str) -> Decimal | None:
     """The sum of what is known: what is not is listed as unpriced. Null when nothing is."""
     known = [value for member in members if (value := getattr(member, name)) is not None]
     return total(known) if known else None
+
+
+def _earliest(members: list[PositionView]) -> datetime | None:
+    """When the first of them was opened; null where one of them may have been earlier."""
+    known = [member.opened_at for member in members if member.opened_at is not None]
+    return min(known) if len(known) == len(members) else None
 
 
 def _cut(views: list[PositionView], query: PositionsQuery) -> tuple[list[PositionView], str | None]:

@@ -118,7 +118,7 @@ class LiveRows:
         services = self._services
         snapshot = services.portfolio.snapshot(viewer, is_newest=True)
         basis, revision = services.basis.of(snapshot), services.live.basis_revision
-        for line in positions.lines_of(snapshot, services.live):
+        for line in positions.lines_of(snapshot, services.live, services.facts.openings):
             weight = snapshot.valuation.weight(line.value.value)
             yield Row(
                 line.id,

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import ColumnElement, exists, literal, select, tuple_
 
@@ -11,7 +12,7 @@ from alphapulse.database.repositories.ledger import ENTRY_COLUMNS
 from alphapulse.database.tables.ledger import ledger_entries, ledger_postings
 from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain.identifiers import AccountId
-from alphapulse.domain.ledger import EntryKind, RecordedEntry, Subject
+from alphapulse.domain.ledger import Book, EntryKind, RecordedEntry, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,34 @@ async def entries_in_order(
         query = query.where(tuple_(c.occurred_at, c.id) > place)
     query = query.order_by(c.occurred_at, c.id).limit(limit)
     return await tx.ledger.with_postings(await tx.statements.rows(query))
+
+
+async def moves(
+    tx: UnitOfWork, account_id: AccountId, subject: Subject, *, since: datetime | None, limit: int
+) -> list[tuple[datetime, Decimal]]:
+    """When and by how much what the exchange holds of a subject changed, the newest first."""
+    c, p = ledger_entries.c, ledger_postings.c
+    query = (
+        select(c.occurred_at, p.quantity)
+        .join(ledger_postings, p.entry_id == c.id)
+        .where(c.account_id == account_id, p.book == Book.VENUE, p.subject == subject)
+    )
+    if since is not None:
+        query = query.where(c.occurred_at >= since)
+    query = query.order_by(c.occurred_at.desc(), c.id.desc(), p.number.desc()).limit(limit)
+    return [(row.occurred_at, row.quantity) for row in await tx.statements.rows(query)]
+
+
+async def contracts_moved(tx: UnitOfWork, after_id: int) -> set[tuple[AccountId, Subject]]:
+    """The contracts that entries moved which were recorded after that one, and whose."""
+    c, p = ledger_entries.c, ledger_postings.c
+    query = (
+        select(c.account_id, p.subject)
+        .join(ledger_postings, p.entry_id == c.id)
+        .where(c.id > after_id, p.book == Book.VENUE, p.subject.contains(":"))
+    )
+    rows = await tx.statements.rows(query.distinct())
+    return {(row.account_id, row.subject) for row in rows}
 
 
 def _conditions(wanted: EntryFilter) -> Iterator[ColumnElement[bool]]:

@@ -60,6 +60,14 @@ class LotBooks:
         stock = self._stocks.get(place)
         return ZERO if stock is None else stock.quantity
 
+    def held_since(self, place: Place) -> datetime | None:
+        """When the earliest lot that is there was acquired; ``None`` where there is none, or nobody
+        knows, as of what was there before the known history."""
+        lots = list(self.lots(place))
+        if any(self._is_undated(lot) for lot in lots):
+            return None
+        return min((lot.acquired_at for lot in lots), default=None)
+
     def flows(self) -> Iterator[FlowTotal]:
         """Profit, funding, fees and income in total."""
         return iter(self._flows.values())
@@ -225,6 +233,13 @@ class LotBooks:
         if total is None:
             total = self._flows[key] = FlowTotal(key)
         total.add(quantity, value)
+
+    def _is_undated(self, lot: Lot) -> bool:
+        """The date of an opening only orders it among the lots, unless a person said it."""
+        if lot.source is not Source.OPENING:
+            return False
+        repairs = map(self._repairs.get, (lot.lot_id, lot_id(lot.entry, lot.asset)))
+        return all(one is None or one.acquired_at is None for one in repairs)
 
     def _keep(self, lot: Lot) -> None:
         place = Place(lot.account_id, lot.asset)

@@ -26,6 +26,8 @@ class PlaceFigures(msgspec.Struct, frozen=True, gc=False):
     realized: Decimal = ZERO
     realized_unknown: Decimal = ZERO
     """The quantity disposed of whose gain is not known."""
+    held_since: datetime | None = None
+    """When the earliest lot was acquired; ``None`` where nobody knows."""
 
 
 class Missing(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +50,9 @@ class Figures(msgspec.Struct, frozen=True):
     missing: tuple[Missing, ...]
 
 
-def place_figures(place: Place, lots: Iterable[Lot], realized: Realized | None) -> PlaceFigures:
+def place_figures(
+    place: Place, lots: Iterable[Lot], realized: Realized | None, held_since: datetime | None
+) -> PlaceFigures:
     """What the lots of one place add up to."""
     known = cost = unknown = ZERO
     is_estimated = False
@@ -59,7 +63,9 @@ def place_figures(place: Place, lots: Iterable[Lot], realized: Realized | None) 
             known, cost = EXACT.add(known, lot.left), EXACT.add(cost, lot.cost)
             is_estimated = is_estimated or lot.quality is BasisQuality.ESTIMATED
     gains = realized or Realized(place)
-    return PlaceFigures(*place, known, cost, unknown, is_estimated, gains.gain, gains.unknown)
+    return PlaceFigures(
+        *place, known, cost, unknown, is_estimated, gains.gain, gains.unknown, held_since
+    )
 
 
 def missing_of(books: LotBooks) -> tuple[Missing, ...]:

@@ -161,7 +161,8 @@ class Count:
             if after:
                 side.stored[place] = after
             if lots or place in realized:
-                side.figures[place] = place_figures(place, lots, realized.get(place))
+                since = side.basis.books.held_since(place)
+                side.figures[place] = place_figures(place, lots, realized.get(place), since)
             else:
                 side.figures.pop(place, None)
         return changed, gone

@@ -237,3 +237,29 @@ def test_joining_leaves_all_else_as_it_is() -> None:
 def test_an_entry_that_comes_twice_is_not_joined_with_itself() -> None:
     with pytest.raises(AssertionError, match="is told twice"):
         joined([PURCHASE, PURCHASE])
+
+
+def test_what_is_held_is_held_since_the_earliest_lot_that_is_left() -> None:
+    for method, since in ((Method.FIFO, day(3)), (Method.LIFO, day(0)), (Method.AVERAGE, day(0))):
+        basis = CostBasis(USD, method, RATES)
+        taken(basis, [PURCHASE, bought(3, "BTC/USD", "1", "1"), sold(4, "BTC/USD", "1", "1")])
+        assert basis.books.held_since(Place(A, BTC)) == since
+        taken(basis, [sold(5, "BTC/USD", "1", "1")])
+        assert basis.books.held_since(Place(A, BTC)) is None
+
+
+def test_what_was_there_before_history_is_held_since_nobody_knows_when_unless_it_is_said() -> None:
+    opening = Opening(A, BTC, Decimal(1), START)
+    for repair, since in (
+        (None, None),
+        (Repair(Decimal(1)), None),
+        (Repair(Decimal(1), day(-9)), day(-9)),
+    ):
+        repairs = {} if repair is None else {LotId("a|opening|BTC"): repair}
+        basis = CostBasis(
+            USD, Method.FIFO, RATES, transfers=match_transfers([SENT, ARRIVED]), repairs=repairs
+        )
+        basis.open(opening)
+        assert basis.books.held_since(Place(A, BTC)) == since
+        taken(basis, [SENT, ARRIVED])
+        assert basis.books.held_since(Place(B, BTC)) == since
