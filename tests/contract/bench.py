@@ -23,6 +23,7 @@ from alphapulse.exchanges.factory import ExchangeFactory
 from alphapulse.exchanges.port import Credentials, FillCursor, TradingExchange
 from alphapulse.exchanges.settings import ExchangesSettings
 from alphapulse.runtime.clock import SystemClock
+from alphapulse.simulator.core.candles import MINUTE_MS
 from alphapulse.simulator.core.instrument import MarketStatus
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest
 from alphapulse.simulator.faults.fault import Match
@@ -111,6 +112,14 @@ class Bench:
     @property
     def open_orders(self) -> int:
         return self.books.open_orders + (self.futures.open_orders if self.futures else 0)
+
+    @property
+    def born(self) -> datetime:
+        """The first full minute of the accounts' history."""
+        walk = self.simulator.world.walk
+        assert walk is not None
+        minute_ms = (walk.span.start_ms // MINUTE_MS + 1) * MINUTE_MS
+        return datetime.fromtimestamp(minute_ms / 1000, UTC)
 
     @property
     def fills_made(self) -> int:

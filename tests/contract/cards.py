@@ -24,6 +24,7 @@ from alphapulse.errors import (
     AuthenticationFailed,
     ExchangeUnavailable,
     InstrumentUnavailable,
+    InvalidInput,
     NotFound,
     PermissionMissing,
 )
@@ -720,3 +721,36 @@ async def payment_between_accounts(bench: Bench) -> None:
     assert sent.id == under_way.id
     assert sent.reference == received.reference == out.txid
     assert (sent.quantity, received.quantity) == (Decimal("-21.5"), Decimal("21.5"))
+
+
+@card("E-41", "candles of the past are exactly those of the minutes that were asked for")
+async def candles_of_the_past(bench: Bench) -> None:
+    since = bench.born + timedelta(hours=5)
+
+    found = await bench.exchange.fetch_candles(BTC, Timeframe.M1, since, 7)
+
+    assert [one.open_time for one in found] == [since + timedelta(minutes=n) for n in range(7)]
+    assert all(one.is_closed for one in found)
+    for one in found:
+        dollars = bench.simulator.usd_then("USDT", one.open_time, bench.venue)
+        assert dollars is not None
+        assert one.close * dollars == bench.simulator.usd_then("BTC", one.open_time, bench.venue)
+
+
+@card("E-42", "the past in US dollars is told, exactly and closed, of the assets named, or refused")
+async def past_in_dollars(bench: Bench) -> None:
+    since, minutes = bench.born + timedelta(hours=5), timedelta(minutes=1)
+    told = bench.exchange.capabilities.usd_index
+    assert bool(told) is (bench.venue == "bybit")
+
+    for asset in told:
+        found = await bench.exchange.fetch_usd_index(asset, since, 1000)
+        assert [one.open_time for one in found] == [since + n * minutes for n in range(1000)]
+        for one in found[::100]:
+            assert one.close == bench.simulator.usd_then(asset, one.open_time, bench.venue)
+        now = datetime.now(UTC)
+        newest = await bench.exchange.fetch_usd_index(asset, now - 3 * minutes, 10)
+        assert newest
+        assert all(one.open_time + minutes <= datetime.now(UTC) for one in newest)
+    with pytest.raises(InvalidInput):
+        await bench.exchange.fetch_usd_index(Asset("DOGE"), since, 1)

@@ -4,7 +4,6 @@ Played through the same core as everything else, on a clock that is in the past,
 fills, fees and positions agree to the last unit.
 """
 
-import math
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,24 +12,14 @@ from decimal import Decimal
 from alphapulse.domain.money import EXACT, round_down
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.account import Account
-from alphapulse.simulator.core.candles import DAY_MS, HOUR_MS, MINUTE_MS
 from alphapulse.simulator.core.clock import MarketClock
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest, TimeInForce
 from alphapulse.simulator.core.refusal import Refused
-from alphapulse.simulator.drivers.model import COINS
 from alphapulse.simulator.errands import Errands
-
-# The driver makes up the last day itself; what is told here ends before.
-RECENT_MS = 2 * DAY_MS
-
-# Longer than the core walks minute by minute, so that a month takes milliseconds.
-STEP_MS = 9 * HOUR_MS
-
-# A coin's price strays this much from one step to the next; annual 70 %.
-STEP_VOLATILITY = 0.7 * math.sqrt(STEP_MS / (365 * DAY_MS))
+from alphapulse.simulator.far_past import STAND_MS, STEP_MS, Walk
 
 ORDERS_PER_STEP = 3
 OPEN_ORDERS = 4
@@ -60,6 +49,7 @@ class History:
 
     Args:
         positions: signed quantities of perpetuals to hold at the end, by account and symbol.
+        walk: the prices, and the chances of all that happens.
         errands: what they do besides trading; ``None`` for nothing.
     """
 
@@ -67,27 +57,26 @@ class History:
         self,
         venues: Sequence[Venue],
         positions: Mapping[str, Mapping[str, Decimal]],
-        seed: int,
+        walk: Walk,
         errands: Errands | None = None,
     ) -> None:
         self._venues = venues
         self._positions = positions
         self._errands = errands
-        self._random = random.Random(seed)
-        self._today = {coin.symbol: coin.price for coin in COINS.values()}
+        self._walk = walk
+        self._random = walk.chance
 
-    def play(self, clock: PastClock, start_ms: int, end_ms: int) -> None:
-        """Tell it from ``start_ms`` on, then let nothing happen until ``end_ms``."""
+    def play(self, clock: PastClock, end_ms: int) -> None:
+        """Tell it, then let nothing happen until ``end_ms``."""
         self._keep_off_charts(is_on=True)
-        steps = max(1, (end_ms - RECENT_MS - start_ms) // STEP_MS)
-        walks = {symbol: self._walk(steps) for symbol in self._today}
-        for step in range(steps):
+        span = self._walk.span
+        for step in range(span.steps):
             # Not on the minute: nobody trades like that.
-            jitter_ms = self._random.randrange(20 * MINUTE_MS)
-            clock.move_to(start_ms + step * STEP_MS + jitter_ms)
-            prices = {s: p * math.exp(walks[s][step]) for s, p in self._today.items()}
+            jitter_ms = self._random.randrange(STAND_MS)
+            clock.move_to(span.start_ms + step * STEP_MS + jitter_ms)
+            prices = self._walk.prices(step)
             for venue in self._venues:
-                self._live(venue, prices, step, steps)
+                self._live(venue, prices, step, span.steps)
             if self._errands is not None:
                 self._errands.run()
         clock.move_to(end_ms)
@@ -96,18 +85,11 @@ class History:
         self._keep_off_charts(is_on=False)
 
     def _keep_off_charts(self, *, is_on: bool) -> None:
-        """A few trades in a month are no candles, and ask for no deep books."""
+        """A few trades in a month are no candles, and ask for no deep books; `FarPast` tells what
+        there was between them."""
         for venue in self._venues:
-            for market in venue.markets.values():
+            for market in venue.charted:
                 market.is_recorded = is_on
-
-    def _walk(self, steps: int) -> list[float]:
-        """Logarithms of price over today's price; ends at zero."""
-        level, path = 0.0, []
-        for _ in range(steps):
-            path.append(level)
-            level += self._random.gauss(0, STEP_VOLATILITY)
-        return [here - level * (step + 1) / steps for step, here in enumerate(path)]
 
     def _live(self, venue: Venue, prices: dict[str, float], step: int, steps: int) -> None:
         for account in venue.accounts.values():

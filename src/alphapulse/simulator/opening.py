@@ -8,7 +8,7 @@ from decimal import Decimal
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.account import Account, ApiKey, FeeRates
-from alphapulse.simulator.core.candles import DAY_MS
+from alphapulse.simulator.core.candles import DAY_MS, MINUTE_MS
 from alphapulse.simulator.core.clock import AuthClock, MarketClock, milliseconds
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, Instrument, MarketStatus
@@ -21,6 +21,7 @@ from alphapulse.simulator.core.order import OrderKind, OrderRequest
 from alphapulse.simulator.core.profile import ClientIds
 from alphapulse.simulator.core.refusal import Refused
 from alphapulse.simulator.errands import Errands
+from alphapulse.simulator.far_past import Span, Walk
 from alphapulse.simulator.history import History, PastClock, rest_open_orders
 from alphapulse.simulator.settings import (
     CandleReplaySettings,
@@ -31,6 +32,9 @@ from alphapulse.simulator.settings import (
 )
 from alphapulse.simulator.state_file import load
 from alphapulse.simulator.world import SimulatedAccount, World
+
+# What is told of the accounts ends so long before today.
+RECENT_MS = 2 * DAY_MS
 
 # Where the core's own rates for perpetuals are not the venue's.
 _FEES = {"binance": {Category.LINEAR: FeeRates(Decimal("0.0002"), Decimal("0.0005"))}}
@@ -61,10 +65,12 @@ def open_world(
     for account in _new(world, settings):
         _open_account(world, account, past.now_ms())
     if days:
+        span = Span.between(settings.seed, past.now_ms(), _told_until_ms(settings, live))
+        world.walk = Walk(span)
         positions = {account.label: account.positions for account in settings.accounts}
         errands = Errands(world, settings.seed) if settings.history_errands else None
-        history = History(tuple(venues.values()), positions, settings.seed, errands)
-        history.play(past, past.now_ms(), until_ms)
+        history = History(tuple(venues.values()), positions, world.walk, errands)
+        history.play(past, until_ms)
     past.arrive()
     for name, profile in settings.profiles.items():
         world.set_profile(name, profile)
@@ -116,6 +122,15 @@ def _until_ms(settings: SimulatorSettings, live: MarketClock) -> int:
     if settings.history_until is None or not _history_days(settings):
         return live.now_ms()
     return min(milliseconds(settings.history_until), live.now_ms())
+
+
+def _told_until_ms(settings: SimulatorSettings, live: MarketClock) -> int:
+    """The driver makes up the last days itself; what is told of the accounts ends before."""
+    minutes = 0
+    if isinstance(settings.driver, GeneratorSettings):
+        minutes = settings.driver.history_minutes
+    recent_ms = live.now_ms() - minutes * MINUTE_MS
+    return min(_until_ms(settings, live) - RECENT_MS, recent_ms)
 
 
 def _reach(venue: Venue, account: Account, name: str, quantity: Decimal) -> None:

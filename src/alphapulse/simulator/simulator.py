@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from decimal import Decimal
 from typing import Self
 
 from alphapulse.domain.clock import Clock
@@ -20,6 +22,7 @@ from alphapulse.simulator.drivers.conductor import Conductor
 from alphapulse.simulator.drivers.frames import FrameReplay
 from alphapulse.simulator.drivers.generator import PriceGenerator
 from alphapulse.simulator.drivers.step import Driver
+from alphapulse.simulator.far_past import FarPast
 from alphapulse.simulator.faults.script import Fault, FaultScript
 from alphapulse.simulator.opening import open_world, settle_in
 from alphapulse.simulator.server import SimulatorServer
@@ -123,6 +126,10 @@ class Simulator:
         """Exactly what an account has now, and every price of its venue."""
         return self.world.books(label)
 
+    def usd_then(self, asset: str, at: datetime, venue: str = "bybit") -> Decimal | None:
+        """What an asset was worth in US dollars; see `World.usd_then`."""
+        return self.world.usd_then(venue, asset, at)
+
     @property
     def orders_seen(self) -> int:
         """Orders that the venues acknowledged since the start."""
@@ -188,6 +195,8 @@ class Simulator:
             relay=binance.relay,
             drained=server.drained,
         )
+        if world.walk is not None and driver.past is not None:
+            FarPast(world.walk, driver.past, world.venues.values()).tell()
         conductor.step()
         settle_in(world, settings)
         upheaval.begin()

@@ -17,6 +17,7 @@ from alphapulse.simulator.core.ledger import LedgerEntry
 from alphapulse.simulator.core.order import Fill, Order
 from alphapulse.simulator.core.position import Position
 from alphapulse.simulator.core.treasury import Crossing
+from alphapulse.simulator.far_past import Span, Walk
 from alphapulse.simulator.packing import packed, unpacked
 from alphapulse.simulator.world import SimulatedAccount, World
 
@@ -68,6 +69,8 @@ class SavedVenue(msgspec.Struct, kw_only=True):
 class SavedState(msgspec.Struct, kw_only=True):
     version: int
     venues: dict[str, SavedVenue]
+    walk: Span | None = None
+    """The prices of the accounts' history; no file of before it had them."""
 
 
 class Photographer:
@@ -80,7 +83,9 @@ class Photographer:
     def take(self) -> SavedState:
         """As it is now."""
         venues = {name: self._venue(venue) for name, venue in self._world.venues.items()}
-        return SavedState(version=VERSION, venues=venues)
+        walk = self._world.walk
+        span = None if walk is None else walk.span
+        return SavedState(version=VERSION, venues=venues, walk=span)
 
     def _venue(self, venue: Venue) -> SavedVenue:
         known = {account.label for account in self._world.accounts if account.venue == venue.name}
@@ -144,6 +149,7 @@ def restore(world: World, state: SavedState) -> None:
         ValueError: the state does not fit the venues.
         msgspec.ValidationError: a row is of something else.
     """
+    world.walk = None if state.walk is None else Walk(state.walk)
     for name, saved in state.venues.items():
         venue = world.venues.get(name)
         if venue is None:

@@ -6,12 +6,14 @@ What a test or a person does to the market from outside, and what is exactly tru
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import Side
 from alphapulse.simulator.core.account import Account, ApiKey, Wallet
-from alphapulse.simulator.core.clock import AuthClock
+from alphapulse.simulator.core.candles import MINUTE_MS
+from alphapulse.simulator.core.clock import AuthClock, milliseconds
 from alphapulse.simulator.core.events import Cause, CoreEvent, Happening, OrderChanged
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, MarketStatus
@@ -20,6 +22,8 @@ from alphapulse.simulator.core.order import Order, OrderKind, OrderRequest
 from alphapulse.simulator.core.position import Position, PositionSide
 from alphapulse.simulator.core.profile import VenueProfile
 from alphapulse.simulator.core.treasury import AT_ONCE, Crossing, Route
+from alphapulse.simulator.core.usd_index import usd_minutes
+from alphapulse.simulator.far_past import Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class World:
         self._accounts: dict[str, SimulatedAccount] = {}
         self.restored: frozenset[str] = frozenset()
         """Labels of the accounts that were there before this run."""
+        self.walk: Walk | None = None
+        """The prices of the accounts' history; ``None`` where they have none."""
         self._random = random.Random(0)
         self.orders_seen = 0
         """Orders that a venue acknowledged since `open_doors`."""
@@ -162,6 +168,18 @@ class World:
             for market in self.venues[venue].markets.values()
             if market.last_price is not None
         }
+
+    def usd_then(self, venue: str, asset: str, at: datetime) -> Decimal | None:
+        """US dollars for one ``asset`` at the end of the minute of ``at``, as the venue's candles
+        and index have it; ``None`` before the accounts' history, and in a minute to come.
+
+        Raises:
+            Refused: nothing says what the asset was worth.
+        """
+        at_ms = milliseconds(at)
+        minute_ms = at_ms - at_ms % MINUTE_MS
+        found = usd_minutes(self.venues[venue], asset, minute_ms, at_ms, 1, is_from_start=True)
+        return found[0].close if found else None
 
     def deposit(self, label: str, asset: str, amount: Decimal, route: Route = AT_ONCE) -> Crossing:
         """Money from outside; a negative amount is a withdrawal without a fee."""

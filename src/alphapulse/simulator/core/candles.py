@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -149,6 +151,17 @@ _CHILDREN = {
 }
 
 
+class Earlier(Protocol):
+    """Candles from before anybody kept any."""
+
+    def candles(
+        self, interval: str, from_ms: int, to_ms: int, limit: int, *, is_from_start: bool
+    ) -> list[Candle]:
+        """Of those that begin in that time, both ends included, the first or the last ``limit``;
+        oldest first."""
+        ...
+
+
 class CandleSeries:
     """Every interval's candles of one market.
 
@@ -166,6 +179,7 @@ class CandleSeries:
         self._parts: dict[str, list[Candle]] = {interval: [] for interval in _PARENTS}
         self._ends_ms: dict[str, int] = {}
         self._past: Callable[[], Iterable[Candle]] | None = None
+        self._earlier: Callable[[], Earlier] | None = None
         self.minute: Candle | None = None
         self.closed_minutes = 0
 
@@ -176,6 +190,11 @@ class CandleSeries:
     def defer(self, past: Callable[[], Iterable[Candle]]) -> None:
         """Begin with these closed minutes, oldest first, as soon as somebody looks back."""
         self._past = past
+
+    def precede(self, earlier: Callable[[], Earlier]) -> None:
+        """Let this be what was before all that is kept; it is made when first looked at. What is
+        kept no longer is in neither."""
+        self._earlier = cache(earlier)
 
     def recall(self) -> None:
         """Look back: make the past that was deferred, and everything after it."""
@@ -246,3 +265,24 @@ class CandleSeries:
         low = from_ms if from_ms is not None else 0
         high = to_ms if to_ms is not None else 1 << 62
         return [c for c in candles if low <= c.open_ms <= high]
+
+    def page(
+        self,
+        interval: str,
+        from_ms: int | None,
+        to_ms: int | None,
+        limit: int,
+        *,
+        is_from_start: bool,
+    ) -> list[Candle]:
+        """The first or the last ``limit`` of a range, the far past included; oldest first."""
+        found = self.range(interval, from_ms, to_ms)
+        kept = next(self.closed(interval), None) or self.open_candle(interval)
+        if self._earlier is not None and kept is not None:
+            last_ms = kept.open_ms - 1 if to_ms is None else min(to_ms, kept.open_ms - 1)
+            wanted = limit if is_from_start else limit - len(found)
+            earlier = self._earlier().candles(
+                interval, from_ms or 0, last_ms, wanted, is_from_start=is_from_start
+            )
+            found = [*earlier, *found]
+        return found[:limit] if is_from_start else found[-limit:]

@@ -31,6 +31,7 @@ from alphapulse.simulator.core.instrument import (
 )
 from alphapulse.simulator.core.ledger import Ledger
 from alphapulse.simulator.core.liquidation import Liquidator
+from alphapulse.simulator.core.listing import DOLLAR
 from alphapulse.simulator.core.maker import LiquidityMaker, MakerSettings
 from alphapulse.simulator.core.market import Bar, Market
 from alphapulse.simulator.core.order import Order, OrderRequest
@@ -93,8 +94,9 @@ class Venue:
         self.profile = VenueProfile()
         self.sight = Sight(lambda: self.profile, clock.now_ms, name)
         """For every question of a customer about his orders."""
-        self.usd_per_usdt = Decimal(1)
-        """The hidden reference: no market of the venue trades it."""
+        self.dollar = Market(DOLLAR)
+        """The hidden reference, what a USDT is worth in US dollars: nobody can trade it."""
+        self.dollar.reference_price = Decimal(1)
         self.house = Account("", "house", 0, DEFAULT_FEES, wallet=Wallet(may_owe=True))
         """Owns the liquidity maker's quotes; the other side of what customers do with them."""
         self.fees = Wallet(may_owe=True)
@@ -265,6 +267,21 @@ class Venue:
         """
         self.advance()
         market.record_minute(bar)
+
+    @property
+    def charted(self) -> tuple[Market, ...]:
+        """All that has candles: every market, and the hidden reference."""
+        return (*self._markets.values(), self.dollar)
+
+    @property
+    def usd_per_usdt(self) -> Decimal:
+        """By the hidden reference."""
+        return self.dollar.reference_price or Decimal(1)
+
+    @usd_per_usdt.setter
+    def usd_per_usdt(self, price: Decimal) -> None:
+        self.advance()
+        self.dollar.drift(price, self.clock.now_ms())
 
     def mark_price(self, instrument: Instrument) -> Decimal:
         return self._markets[instrument.key].mark_price
@@ -462,6 +479,8 @@ class Venue:
             for interval, candle in market.candles.close_until(boundary_ms):
                 self._feed.emit(CandleClosed(boundary_ms, market.instrument, interval, candle))
             market.open_minute(boundary_ms)
+        self.dollar.candles.close_until(boundary_ms)
+        self.dollar.open_minute(boundary_ms)
         if boundary_ms % FUNDING_INTERVAL_MS == 0:
             for (category, _), market in self._priced.items():
                 if category is Category.LINEAR:

@@ -95,6 +95,22 @@ _OTHER_TIERS = """
 """
 
 
+DOLLAR = Instrument(
+    name="USDTUSD",
+    category=Category.SPOT,
+    base="USDT",
+    quote="USD",
+    settle=None,
+    tick_size=Decimal("0.000001"),
+    lot_size=Decimal("0.000001"),
+    min_quantity=Decimal(1),
+    max_quantity=Decimal(1),
+    max_market_quantity=Decimal(1),
+    min_notional=Decimal(1),
+)
+"""What a US dollar is, on a grid; nobody can trade it."""
+
+
 def spot_instruments() -> tuple[Instrument, ...]:
     """Twenty-four spot pairs."""
     return tuple(_spot(*line.split()) for line in _SPOT.strip().splitlines())

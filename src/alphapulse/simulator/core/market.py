@@ -264,6 +264,14 @@ class Market:
         self._trade_id = max(self._trade_id, past.last_trade_id)
         self.candles.defer(lambda: past.candles(self.instrument))
 
+    def drift(self, price: Decimal, at_ms: int) -> None:
+        """Move the reference price, and the open minute with it, without a trade."""
+        self.reference_price = price
+        if not self.is_recorded:
+            here = flat(bounds_ms("1m", at_ms)[0], price)
+            minute = self.candles.minute
+            self.candles.set_minute(here if minute is None else merged(minute, here))
+
     def open_minute(self, at_ms: int) -> None:
         """Begin a minute at the last price; a recording brings its own candles."""
         price = self.last_price

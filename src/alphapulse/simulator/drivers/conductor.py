@@ -193,5 +193,5 @@ class Conductor:
         past = self._driver.past
         if past is not None:
             for venue in self._venues:
-                for market in venue.markets.values():
+                for market in venue.charted:
                     market.remember(past)

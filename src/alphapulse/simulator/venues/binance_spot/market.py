@@ -93,10 +93,14 @@ class MarketRoutes(Markets):
         if interval not in INTERVALS:
             raise BinanceError(-1120, "Invalid interval.")
         window = Window.of(params)
-        candles = market.candles.range(interval, window.start_ms, window.end_ms)
-        is_from_start = window.start_ms is not None
-        picked = candles[: window.limit] if is_from_start else candles[-window.limit :]
-        return [market_rows.candle(candle) for candle in picked]
+        candles = market.candles.page(
+            interval,
+            window.start_ms,
+            window.end_ms,
+            window.limit,
+            is_from_start=window.start_ms is not None,
+        )
+        return [market_rows.candle(candle) for candle in candles]
 
     def _average_price(self, params: Params) -> Row:
         market = self.market(params.symbol())

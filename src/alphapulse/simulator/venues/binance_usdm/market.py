@@ -111,10 +111,14 @@ class MarketRoutes(Markets):
         if interval not in INTERVALS:
             raise BinanceError(-1120, "Invalid interval.")
         window, limit = Window.of(params), params.limit(500, CANDLES_MAX)
-        candles = market.candles.range(interval, window.start_ms, window.end_ms)
-        is_from_start = window.start_ms is not None
-        picked = candles[:limit] if is_from_start else candles[-limit:]
-        return [market_rows.candle(candle) for candle in picked]
+        candles = market.candles.page(
+            interval,
+            window.start_ms,
+            window.end_ms,
+            limit,
+            is_from_start=window.start_ms is not None,
+        )
+        return [market_rows.candle(candle) for candle in candles]
 
     def _day(self, params: Params) -> object:
         return self._per_symbol(params, market_rows.day_of)

@@ -12,6 +12,7 @@ from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Category, MarketStatus
 from alphapulse.simulator.core.market import Market
 from alphapulse.simulator.core.refusal import Refused
+from alphapulse.simulator.core.usd_index import usd_minutes
 from alphapulse.simulator.venues.bybit import codes
 from alphapulse.simulator.venues.bybit.call import Public
 from alphapulse.simulator.venues.bybit.codes import BybitError
@@ -29,6 +30,11 @@ INTERVALS = {
     "M": "1M",
 }
 """Bybit's intervals, in minutes or by letter, as the core spells them."""
+
+CANDLES_MAX = 1_000
+
+INDEXES = {"BTCUSD": "BTC", "ETHUSD": "ETH"}
+"""Inverse contracts whose index is told: nobody can trade them here."""
 
 # Two months of rates every eight hours.
 FUNDING_RATES_KEPT = 200
@@ -49,6 +55,7 @@ class MarketRoutes:
             "/v5/market/orderbook": self._orderbook,
             "/v5/market/recent-trade": self._trades,
             "/v5/market/kline": self._candles,
+            "/v5/market/index-price-kline": self._index,
             "/v5/market/funding/history": self._funding,
         }
 
@@ -152,12 +159,29 @@ class MarketRoutes:
     def _candles(self, params: Params) -> Row:
         market = self._one(params)
         interval = params.choice("interval", INTERVALS)
-        candles = market.candles.range(interval, params.integer("start"), params.integer("end"))
-        newest = candles[-params.limit(200, 1000) :]
+        start_ms, end_ms = params.integer("start"), params.integer("end")
+        limit = params.limit(200, CANDLES_MAX)
+        newest = market.candles.page(interval, start_ms, end_ms, limit, is_from_start=False)
         return {
             "category": params.text("category"),
             "symbol": market.instrument.name,
             "list": [_candle(candle) for candle in reversed(newest)],
+        }
+
+    def _index(self, params: Params) -> Row:
+        """US dollars for a coin; of minutes, and of the two contracts that have a long past."""
+        name = params.text("symbol")
+        if params.text("category") != "inverse" or name not in INDEXES:
+            raise BybitError(codes.PARAMS, "Not supported symbols")
+        params.choice("interval", {"1": "1m"})
+        start_ms, end_ms = params.integer("start"), params.integer("end")
+        limit = params.limit(200, CANDLES_MAX)
+        asset = INDEXES[name]
+        newest = usd_minutes(self._venue, asset, start_ms, end_ms, limit, is_from_start=False)
+        return {
+            "symbol": name,
+            "category": "inverse",
+            "list": [_candle(candle)[:5] for candle in reversed(newest)],
         }
 
     def _funding(self, params: Params) -> Row:
