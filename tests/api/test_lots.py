@@ -203,6 +203,30 @@ async def test_income_fees_and_funding_are_summed_up(lots: Lots) -> None:
     assert summary["total_pnl"] == "808"
 
 
+async def test_the_profit_is_told_in_percent_of_what_was_put_in(lots: Lots) -> None:
+    async def percent(account: str) -> tuple[str | None, list[tuple[str, list[str]]]]:
+        summary = await lots.get(f"/api/portfolio/summary?account={account}")
+        codes = {"total_pnl_pct_unknown", "nothing_put_in"}
+        said = [w for w in summary["meta"]["warnings"] if w["code"] in codes]
+        return summary["total_pnl_pct"], [(w["code"], w["subject"]) for w in said]
+
+    # A bitcoin came in that nobody knows the cost of.
+    assert await percent(MAIN) == (None, [("total_pnl_pct_unknown", ["missing_basis"])])
+    # 100 was put in, bought for 80, sold for 120 and again bought for 110, which is worth 500.
+    third = await lots.api.add_account("third", BTC="1", USD="30")
+    await lots.record(
+        flowed(1, FlowKind.DEPOSIT, "USD", "100", account=third.id),
+        bought(2, "BTC/USD", "1", "80", account=third.id),
+        sold(3, "BTC/USD", "1", "120", account=third.id),
+        bought(4, "BTC/USD", "1", "110", account=third.id),
+    )
+    assert await percent(third.id) == ("430", [])
+    assert await percent(OTHER) == (None, [("nothing_put_in", ["total_pnl_pct"])])
+    await lots.api.add_account("fourth", NOPE="1")
+    lacking = ["total_value", "unpriced", "missing_basis", "total_pnl"]
+    assert await percent("binance-fourth") == (None, [("total_pnl_pct_unknown", lacking)])
+
+
 async def test_sums_that_leave_out_what_nobody_can_value_are_named(lots: Lots) -> None:
     async def left_out() -> list[list[str]]:
         warnings = (await lots.get("/api/portfolio/summary"))["meta"]["warnings"]

@@ -84,11 +84,14 @@ async def test_what_has_no_price_is_listed_and_counts_as_nothing(rich: RunningAp
 
 
 async def test_fields_that_nothing_computes_yet_are_null_and_named_once(rich: RunningApi) -> None:
-    summary = await body(await rich.get("/api/portfolio/summary"))
+    balance = await body(await rich.get("/api/exchange/balance"))
 
-    (warning,) = [w for w in summary["meta"]["warnings"] if w["code"] == "not_available_yet"]
-    assert "total_pnl_pct" in warning["subject"]
-    assert all(summary[field] is None for field in warning["subject"])
+    (warning,) = [w for w in balance["meta"]["warnings"] if w["code"] == "not_available_yet"]
+    (account, _) = balance["accounts"]
+    lines = (account, *account["balances"])
+    shown = [line[field] for field in warning["subject"] for line in lines if field in line]
+    assert "raw_asset" in warning["subject"]
+    assert set(shown) == {None}
 
 
 async def test_an_account_that_cannot_be_read_keeps_its_value_and_says_so(rich: RunningApi) -> None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from alphapulse.domain.books import SETTLED_UNIT
 from alphapulse.domain.cost_basis.figures import Figures, Missing, PlaceFigures
 from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.cost_basis.records import FlowTotal, Place
@@ -51,7 +52,13 @@ class LineBasis(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Sums of what is known. ``missing`` lists the lots whose basis is not, ``partial`` names the
-    sums that leave something out because nobody knows what it was worth."""
+    sums that leave something out because nobody knows what it was worth.
+
+    ``total_pnl_pct`` is ``total_pnl / put_in * 100``, where ``put_in = total_value - total_pnl``:
+    what was brought in, at cost, less what was taken out. Trading the same money many times does
+    not make that more. ``lacking`` names what is unknown of it, and without a gap it is ``None``
+    where ``put_in`` is not positive, because more was taken out than put in.
+    """
 
     cost: Decimal | None
     realized_pnl: Decimal | None
@@ -62,6 +69,8 @@ class Totals:
     income: Decimal | None
     missing: tuple[Missing, ...]
     partial: tuple[str, ...]
+    total_pnl_pct: Decimal | None
+    lacking: tuple[str, ...]
 
 
 class Basis:
@@ -146,17 +155,32 @@ class Basis:
         funding = _value([f for f in self._flows if f.key.kind is EntryKind.FUNDING])
         income = _value([f for f in self._flows if f.key.kind in _INCOME])
         loose = [f for f in self._flows if f.key.kind is EntryKind.FEE and not f.key.in_gains]
+        profit = _sum_if_known(realized, unrealized, income, funding, _value(loose))
+        lacking = tuple(self._lacking(lines, profit))
         return Totals(
             cost=total(costs) if costs or not lines else None,
             realized_pnl=realized,
             unrealized_pnl=unrealized,
-            total_pnl=_sum_if_known(realized, unrealized, income, funding, _value(loose)),
+            total_pnl=profit,
             fees_paid=_paid(self._flows, EntryKind.FEE),
             funding_paid=None if funding is None else EXACT.minus(funding),
             income=income,
             missing=self._missing,
             partial=tuple(self._partial()),
+            total_pnl_pct=None if lacking else _percent_of_put_in(self._valuation.total, profit),
+            lacking=lacking,
         )
+
+    def _lacking(self, lines: Iterable[LineBasis], profit: Decimal | None) -> Iterator[str]:
+        """What of the summary is not known in full that is needed to say what was put in."""
+        if self._valuation.total is None:
+            yield "total_value"
+        if self._valuation.unpriced:
+            yield "unpriced"
+        if self._missing or any(line.missing > SETTLED_UNIT for line in lines):
+            yield "missing_basis"
+        if profit is None or "total_pnl" in self._partial():
+            yield "total_pnl"
 
     def _partial(self) -> Iterator[str]:
         unvalued = {flow.key.kind for flow in self._flows if flow.unvalued}
@@ -248,6 +272,13 @@ def _sum_of_realized(
     if profits is None or (unknown and not gains):
         return None
     return EXACT.add(gains, profits)
+
+
+def _percent_of_put_in(value: Decimal | None, profit: Decimal | None) -> Decimal | None:
+    if value is None or profit is None:
+        return None
+    put_in = EXACT.subtract(value, profit)
+    return percent_of(profit, put_in) if put_in > 0 else None
 
 
 def _sum_if_known(*amounts: Decimal | None) -> Decimal | None:

@@ -127,7 +127,12 @@ class Summary(Body):
         default=None, description="Of what has a basis and a price, and of open contracts."
     )
     total_pnl: Dec | None = None
-    total_pnl_pct: Dec | None = None
+    total_pnl_pct: Dec | None = Field(
+        default=None,
+        description="`total_pnl / (total_value - total_pnl) * 100`: 5 is five percent of what was "
+        "put in, at cost, less what was taken out. Null, and named in the warnings, where a price "
+        "or a basis of any part is unknown, and where not more was put in than taken out.",
+    )
     fees_paid: Dec | None = None
     funding_paid: Dec | None = None
     income: Dec | None = None

@@ -16,8 +16,8 @@ NOT_COUNTED = WarningView(
     code="basis_not_counted",
     message="Cost and profit are null: lots are still being counted, or kept in other currencies.",
     subject=(
-        "cost_basis", "realized_pnl", "unrealized_pnl", "total_pnl", "fees_paid", "funding_paid",
-        "income", "missing_basis",
+        "cost_basis", "realized_pnl", "unrealized_pnl", "total_pnl", "total_pnl_pct", "fees_paid",
+        "funding_paid", "income", "missing_basis",
     ),
 )  # fmt: skip
 
@@ -41,6 +41,14 @@ PARTLY_KNOWN = WarningView(
 )
 
 
+NOTHING_PUT_IN = WarningView(
+    code="nothing_put_in",
+    message="There is no percentage: not more was put in than taken out.",
+    subject=("total_pnl_pct",),
+)
+"""A ratio to nothing, or to less, says nothing."""
+
+
 def with_basis(summary: Summary, basis: Basis | None) -> Summary:
     """The summary with what everything cost. Without a count every profit is null: that of
     contracts alone would pass for the whole."""
@@ -57,13 +65,27 @@ def with_basis(summary: Summary, basis: Basis | None) -> Summary:
     partial = tuple(name for name in totals.partial if figures[name] is not None)
     if partial:
         summary = _warned(summary, PARTLY_KNOWN.model_copy(update={"subject": partial}))
+    if totals.total_pnl_pct is None:
+        summary = _warned(summary, _no_percentage(totals))
     return summary.model_copy(
         update=figures
         | {
             "cost_basis": totals.cost,
             "unrealized_pnl": totals.unrealized_pnl,
+            "total_pnl_pct": totals.total_pnl_pct,
             "missing_basis": _missing(totals),
         }
+    )
+
+
+def _no_percentage(totals: Totals) -> WarningView:
+    if not totals.lacking:
+        return NOTHING_PUT_IN
+    return WarningView(
+        code="total_pnl_pct_unknown",
+        message="There is no percentage: what was put in follows from these, and a part of them "
+        "is not known.",
+        subject=totals.lacking,
     )
 
 

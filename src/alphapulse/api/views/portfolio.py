@@ -27,8 +27,6 @@ from alphapulse.services.history import NetWorthHistory
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.portfolio import AccountHealth, PortfolioService, Snapshot
 
-LATER = ("total_pnl_pct",)
-
 Kind = Literal["asset", "exchange", "account", "type"]
 _Window = Literal["1h", "24h", "7d"]
 _WINDOWS: tuple[_Window, ...] = ("1h", "24h", "7d")
@@ -47,7 +45,7 @@ def summary_of(
     valuation = snapshot.valuation
     lines = lines_of(snapshot, live)
     return Summary(
-        meta=meta_of(snapshot, request_id, (*LATER, *facts.unread)),
+        meta=meta_of(snapshot, request_id, facts.unread),
         total_value=valuation.total,
         total_assets=valuation.total_assets,
         total_debt=valuation.total_debt,
