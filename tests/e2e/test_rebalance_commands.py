@@ -60,3 +60,19 @@ async def test_what_is_no_target_is_said_before_anything_is_asked(demo: Demo) ->
     assert demo.run("rebalance", "plan", "BTC").returncode == 2
     refused = demo.run("rebalance", "plan", "BTC=2", "--rest", "USDT")
     assert "validation_failed" in refused.stderr
+
+
+async def test_a_rule_is_named_with_its_assets(demo: Demo, account: str) -> None:
+    options = ("--account", account, "--exclude", WITHOUT_A_MARKET, "--market")
+
+    async def is_planned() -> bool:
+        rule = ("--rule", "equal", "--assets", "btc,eth,sol,usdt", "--cap", "0.4")
+        return demo.run("rebalance", "plan", *rule, *options, "--json").returncode == 0
+
+    await eventually(is_planned, within_s=40)
+    lone = demo.run("rebalance", "plan", "--rule", "risk_parity", *options)
+    assert "--assets BTC,ETH" in lone.stderr
+    past = ("--rule", "risk_parity", "--assets", "BTC,ETH", "--lookback", "980")
+    refused = demo.run("rebalance", "plan", *past, *options)
+    assert "inputs_not_good" in refused.stderr
+    assert "of 981 closed bars of 1d" in " ".join(refused.stderr.split())

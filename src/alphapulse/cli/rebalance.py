@@ -10,6 +10,8 @@ from alphapulse.cli.agreeing import Yes, agree
 from alphapulse.cli.console import UNKNOWN, age_since, grouped, out, print_json, print_table, talk
 from alphapulse.cli.options import AsJson, DataDir, Demo, data_dir
 from alphapulse.domain.cost_basis.lots import Method
+from alphapulse.domain.market import Timeframe
+from alphapulse.domain.rebalance.choice import RuleKind
 
 if TYPE_CHECKING:
     from alphapulse.cli.client import LocalClient
@@ -36,7 +38,19 @@ def plan(
     equal: Annotated[
         str | None, typer.Option(help="Instead: the same share for each, BTC,ETH,SOL.")
     ] = None,
-    cap: Annotated[str | None, typer.Option(help="With --equal: the most one may have.")] = None,
+    rule: Annotated[
+        RuleKind | None, typer.Option(help="Instead: weights by a rule, of --assets.")
+    ] = None,
+    assets: Annotated[str | None, typer.Option(help="With --rule: BTC,ETH,SOL.")] = None,
+    lookback: Annotated[
+        int, typer.Option(help="With a rule by risk: so many days are looked back on.")
+    ] = 90,
+    timeframe: Annotated[
+        Timeframe, typer.Option(help="With a rule by risk: the length of a bar, 1h or 1d.")
+    ] = Timeframe.D1,
+    cap: Annotated[
+        str | None, typer.Option(help="With --equal or --rule: the most one may have.")
+    ] = None,
     target_set: Annotated[
         str | None, typer.Option("--set", help="Instead: the id of a target set.")
     ] = None,
@@ -63,6 +77,7 @@ def plan(
     \b
     alphapulse rebalance plan BTC=0.5 ETH=0.3 --rest USDT
     alphapulse rebalance plan --equal BTC,ETH,SOL,USDT --band 2
+    alphapulse rebalance plan --rule risk_parity --assets BTC,ETH --lookback 90
     """
     from alphapulse.cli.client import LocalClient
 
@@ -72,7 +87,7 @@ def plan(
         body |= {
             "targets": [_target(one) for one in targets or ()],
             "rest_asset": rest.upper() if rest else None,
-            "rule": _rule(equal, cap),
+            "rule": _equal(equal, cap) or _rule(rule, assets, cap, lookback, timeframe),
             "accounts": account or [],
             "constraints": {"exclude": [one.upper() for one in exclude or ()]},
             "tolerance": {"absolute_pct": band},
@@ -176,13 +191,47 @@ def _target(text: str) -> dict[str, str]:
     return {"asset": asset.upper(), "weight": weight}
 
 
-def _rule(equal: str | None, cap: str | None) -> dict[str, Any] | None:
+def _equal(equal: str | None, cap: str | None) -> dict[str, Any] | None:
     if equal is None:
         return None
-    return {"kind": "equal", "assets": equal.upper().split(","), "cap": cap}
+    return {"kind": RuleKind.EQUAL, "assets": equal.upper().split(","), "cap": cap}
+
+
+def _rule(
+    kind: RuleKind | None, assets: str | None, cap: str | None, lookback: int, timeframe: Timeframe
+) -> dict[str, Any] | None:
+    from alphapulse.errors import InvalidInput
+
+    if kind is None:
+        return None
+    if assets is None:
+        raise InvalidInput("say of what, like --assets BTC,ETH", field="rule/assets")
+    past = {"lookback_days": lookback, "timeframe": timeframe}
+    return {"kind": kind, "assets": assets.upper().split(","), "cap": cap} | past
+
+
+def _show_rule(rule: dict[str, Any]) -> None:
+    print_table(
+        ("ASSET", "WEIGHT %", "RISK %", "VOLATILITY %", "SOURCE"),
+        [
+            (
+                *(one["asset"], _pct(one["weight"]), _pct(one["risk_share"])),
+                *(grouped(one["volatility_pct"], 3), one["source"]),
+            )
+            for one in rule["assets"]
+        ],
+        numbers=("WEIGHT %", "RISK %", "VOLATILITY %"),
+    )
+    talk.print(
+        f"From {rule['bars']} bars of {rule['timeframe']} in {rule['currency']}, {rule['since']} to"
+        f" {rule['until']}; volatility is that of one bar",
+        soft_wrap=True,
+    )
 
 
 def _show_plan(plan: dict[str, Any]) -> None:
+    if plan["rule"] is not None:
+        _show_rule(plan["rule"])
     after = {line["asset"]: line for line in plan["after"]}
     lines = [(line, after.get(line["asset"], line)) for line in plan["before"]]
     print_table(

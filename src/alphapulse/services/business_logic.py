@@ -36,8 +36,10 @@ from alphapulse.services.order_placing import OrderPlacer
 from alphapulse.services.order_preview import Previewer
 from alphapulse.services.orders import OrderService
 from alphapulse.services.portfolio import PortfolioService
+from alphapulse.services.rebalancing.aims import Aims
 from alphapulse.services.rebalancing.executor import Executor
 from alphapulse.services.rebalancing.monitor import DriftMonitor
+from alphapulse.services.rebalancing.past import CandleReader, PastReader
 from alphapulse.services.rebalancing.planning import Planner
 from alphapulse.services.rebalancing.runs import Runs
 from alphapulse.services.rebalancing.settings import RebalanceSettings
@@ -54,7 +56,7 @@ from alphapulse.services.upkeep import Upkeep
 from alphapulse.services.users import UserService
 
 
-class Synchronizer(Synchronization, TradingDesk, Protocol):
+class Synchronizer(Synchronization, TradingDesk, CandleReader, Protocol):
     """The exchange worker's service, as the services see it."""
 
     def report(self) -> SyncPicture: ...
@@ -156,9 +158,12 @@ class BusinessLogic:
             trading = self._trading_service(database, live, facts, portfolio, requests)
             executor = Executor(database, trading, users, self._bus, clock, self._rebalance)
             lots = LotService(database, self._bus, clock)
-            planner = self._planner(database, live, facts, portfolio, lots)
+            gatherer = self._gatherer(database, live, facts, portfolio, lots)
+            past = PastReader(self._synchronizer, self._worker, clock, self._rebalance)
+            aims = Aims(gatherer, past)
+            planner = Planner(database, gatherer, aims, portfolio, clock, self._rebalance)
             runs = Runs(database, planner, requests, self._bus, clock, executor.wake)
-            sets = TargetSetService(database, planner, portfolio, clock)
+            sets = TargetSetService(database, planner, aims, portfolio, clock)
             monitor = DriftMonitor(
                 database, sets, planner, runs, users, self._bus, clock, self._rebalance
             )
@@ -249,16 +254,15 @@ class BusinessLogic:
             worker,
         )
 
-    def _planner(
+    def _gatherer(
         self,
         database: Database,
         live: LiveState,
         facts: OrderFacts,
         portfolio: PortfolioService,
         lots: LotService,
-    ) -> Planner:
+    ) -> Gatherer:
         settings, clock, reader = self._rebalance, self._clock, self._synchronizer
-        gatherer = Gatherer(
+        return Gatherer(
             database, live, facts, portfolio, lots, reader, self._worker, clock, settings
         )
-        return Planner(database, gatherer, portfolio, clock, settings)

@@ -5,13 +5,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 from alphapulse.domain.identifiers import Asset
+from alphapulse.domain.rebalance.choice import RuleKind, TargetChoice, TargetRule
 from alphapulse.domain.rebalance.plan import PlanRequest
 from alphapulse.domain.rebalance.records import (
-    RuleKind,
     RunRecord,
     StoredPlan,
-    TargetChoice,
-    TargetRule,
     TargetSet,
 )
 from alphapulse.domain.rebalance.run import LegStatus, begin

@@ -6,10 +6,11 @@ from pydantic import Field
 
 from alphapulse.api.schemas.base import Body, Dec, Input, Page, Timestamp, View
 from alphapulse.domain.cost_basis.lots import Method
+from alphapulse.domain.market import Timeframe
 from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import OrderType, Side
+from alphapulse.domain.rebalance.choice import RuleKind
 from alphapulse.domain.rebalance.constraints import OnTimeout
-from alphapulse.domain.rebalance.records import RuleKind
 from alphapulse.domain.rebalance.run import LegStatus, RunStatus
 from alphapulse.domain.rebalance.trades import Phase, TradeReason
 from alphapulse.domain.rebalance.ways import Unreached
@@ -28,11 +29,18 @@ class TargetInput(Input):
 
 
 class RuleInput(Input):
-    """Weights by a rule. `cap` is the most that one asset may have, a share of 1."""
+    """Weights by a rule. `cap` is the most that one asset may have, a share of 1; what is over
+    goes to the others.
+
+    `inverse_volatility` and `risk_parity` look back on the closed bars of `timeframe` over
+    `lookback_days`, at most 50 assets and 20 to 990 bars; with a bar missing nothing is planned.
+    """
 
     kind: RuleKind
     assets: list[AssetName] = Field(min_length=1, max_length=ASSETS_MAX)
     cap: Dec | None = Field(default=None, gt=0, le=1)
+    lookback_days: int = Field(default=90, ge=1, le=990)
+    timeframe: Literal["1h", "1d"] = "1d"
 
 
 class ToleranceInput(Input):
@@ -152,14 +160,42 @@ class NotReachableView(View):
     value: Dec | None
 
 
+class RuleAssetView(View):
+    """One asset as the rule saw it. `source` names the markets of its closes, `volatility_pct` is
+    the standard deviation of the returns of one bar, `risk_share` its share of the variance of the
+    whole with these weights."""
+
+    asset: str
+    source: str
+    first_close: Dec
+    last_close: Dec
+    volatility_pct: Dec
+    risk_share: Dec
+    weight: Dec
+
+
+class RuleBasisView(View):
+    """What the weights were made of: `bars` returns from the close at `since` to the one at
+    `until`, in `currency`, which is another than the plan's only where a warning says so."""
+
+    kind: RuleKind
+    timeframe: Timeframe
+    bars: int
+    since: Timestamp
+    until: Timestamp
+    currency: str
+    assets: list[RuleAssetView]
+
+
 class PlanBody(Body):
     """What a rebalance would do; nothing was sent. `plan_id` executes it, once, until it expires;
     null for a dry run. `lots_counted_at` is when the lots that gains are told by were counted; null
-    where they are not, or not up to now."""
+    where they are not, or not up to now. `rule` is null where no past was looked at."""
 
     plan_id: str | None
     expires_at: Timestamp
     target_set_id: str | None
+    rule: RuleBasisView | None
     prices_as_of: Timestamp
     method: Method
     lots_counted_at: Timestamp | None

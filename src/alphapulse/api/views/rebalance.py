@@ -12,6 +12,8 @@ from alphapulse.api.schemas.rebalance import (
     PlannedTradeView,
     ProgressRow,
     RebalanceInput,
+    RuleAssetView,
+    RuleBasisView,
     RunBody,
     RunPage,
     RunView,
@@ -20,15 +22,14 @@ from alphapulse.api.views.meta import plain_meta
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, Asset
 from alphapulse.domain.intent import client_order_id
+from alphapulse.domain.market import Timeframe
 from alphapulse.domain.order import OrderType
+from alphapulse.domain.rebalance.choice import RuleBasis, Target, TargetChoice, TargetRule
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
-from alphapulse.domain.rebalance.plan import Line, Plan
+from alphapulse.domain.rebalance.plan import Line, Plan, PlanWarning
 from alphapulse.domain.rebalance.records import (
     RunRecord,
     StoredPlan,
-    Target,
-    TargetChoice,
-    TargetRule,
 )
 from alphapulse.domain.rebalance.run import Leg
 from alphapulse.domain.rebalance.trades import Trade
@@ -43,6 +44,8 @@ _WARNINGS = {
     " it, see GET /api/portfolio/lots.",
     "gain_not_counted": "What its sale would realize is not known: the lots are still being counted"
     " in this currency.",
+    "rule_in_other_currency": "The past that the rule looked back on is in this currency: no market"
+    " tells it in that of the plan.",
     "order_over_limit": "More than one order may be worth; it will be refused. Raise the limit, or"
     " go in steps.",
     "day_over_limit": "Together more than may still be ordered today; the last will be refused.",
@@ -69,7 +72,13 @@ def choice_of(body: AimInput) -> TargetChoice:
         rest_asset=None if body.rest_asset is None else Asset(body.rest_asset),
         rule=None
         if rule is None
-        else TargetRule(rule.kind, tuple(map(Asset, rule.assets)), rule.cap),
+        else TargetRule(
+            rule.kind,
+            tuple(map(Asset, rule.assets)),
+            rule.cap,
+            rule.lookback_days,
+            Timeframe(rule.timeframe),
+        ),
     )
 
 
@@ -109,13 +118,15 @@ def plan_of(
     stored: StoredPlan, plan: Plan, clock: Clock, request_id: str, *, is_kept: bool = True
 ) -> PlanBody:
     """A plan as it is shown."""
-    warnings = list(_warnings(plan))
+    rule = stored.request.rule
+    warnings = list(_warnings(plan, rule))
     meta = plain_meta(clock.now(), request_id, *warnings)
     return PlanBody(
         meta=meta.model_copy(update={"currency": plan.currency}),
         plan_id=stored.id if is_kept else None,
         expires_at=stored.expires_at,
         target_set_id=stored.target_set_id,
+        rule=None if rule is None else _rule(rule),
         prices_as_of=plan.prices_as_of,
         method=stored.request.method,
         lots_counted_at=plan.lots_counted_at,
@@ -185,6 +196,29 @@ class RunComposer:
         return Answer(202, body.model_dump_json(by_alias=True), record.id)
 
 
+def _rule(rule: RuleBasis) -> RuleBasisView:
+    return RuleBasisView(
+        kind=rule.kind,
+        timeframe=rule.timeframe,
+        bars=rule.bars,
+        since=rule.since,
+        until=rule.until,
+        currency=rule.currency,
+        assets=[
+            RuleAssetView(
+                asset=one.asset,
+                source=one.source,
+                first_close=one.first_close,
+                last_close=one.last_close,
+                volatility_pct=one.volatility_pct,
+                risk_share=one.risk_share,
+                weight=one.weight,
+            )
+            for one in rule.lines
+        ],
+    )
+
+
 def _line(line: Line) -> LineView:
     return LineView(
         asset=line.asset,
@@ -233,8 +267,11 @@ def _leg(record: RunRecord, leg: Leg) -> LegView:
     )
 
 
-def _warnings(plan: Plan) -> Iterator[WarningView]:
+def _warnings(plan: Plan, rule: RuleBasis | None) -> Iterator[WarningView]:
+    warnings = list(plan.warnings)
+    if rule is not None and rule.currency != plan.currency:
+        warnings.append(PlanWarning("rule_in_other_currency", rule.currency))
     for code, message in _WARNINGS.items():
-        subjects = tuple(one.subject for one in plan.warnings if one.code == code)
+        subjects = tuple(one.subject for one in warnings if one.code == code)
         if subjects:
             yield WarningView(code=code, message=message, subject=subjects)

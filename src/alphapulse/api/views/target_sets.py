@@ -20,6 +20,7 @@ from alphapulse.api.views.meta import plain_meta
 from alphapulse.api.views.rebalance import choice_of, constraints_of, style_of, tolerance_of
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.identifiers import AccountId, UserId
+from alphapulse.domain.market import Timeframe
 from alphapulse.domain.rebalance.records import TargetSet
 from alphapulse.services.rebalancing.target_sets import Drift
 
@@ -93,7 +94,13 @@ def _aim(one: TargetSet) -> AimInput:
         rest_asset=choice.rest_asset,
         rule=None
         if rule is None
-        else RuleInput(kind=rule.kind, assets=list(rule.assets), cap=rule.cap),
+        else RuleInput(
+            kind=rule.kind,
+            assets=list(rule.assets),
+            cap=rule.cap,
+            lookback_days=rule.lookback_days,
+            timeframe="1h" if rule.timeframe is Timeframe.H1 else "1d",
+        ),
         accounts=list(one.accounts),
         tolerance=ToleranceInput(
             absolute_pct=one.tolerance.absolute_pct,

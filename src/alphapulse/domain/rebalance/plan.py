@@ -13,6 +13,7 @@ from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.identifiers import Asset
 from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.portfolio import PositionValue
+from alphapulse.domain.rebalance.choice import RuleBasis
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
 from alphapulse.domain.rebalance.fingerprint import plan_hash
 from alphapulse.domain.rebalance.gains import Gains
@@ -44,13 +45,14 @@ _FEE_MARGIN = Decimal("0.99")
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
     """``weights`` are 1 together; see `alphapulse.domain.rebalance.targets`. ``method`` is the one
-    by which sales take lots."""
+    by which sales take lots, ``rule`` what the weights were made of where that was the past."""
 
     weights: Weights
     tolerance: Tolerance = Tolerance()  # noqa: RUF009  frozen
     constraints: Constraints = Constraints()  # noqa: RUF009  frozen
     style: Style = Style()  # noqa: RUF009  frozen
     method: Method = Method.FIFO
+    rule: RuleBasis | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 
 from alphapulse.domain.cost_basis.lots import Method
-from alphapulse.domain.identifiers import AccountId, Asset, UserId
+from alphapulse.domain.identifiers import AccountId, UserId
+from alphapulse.domain.rebalance.choice import TargetChoice
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
 from alphapulse.domain.rebalance.plan import Plan, PlanRequest
 from alphapulse.domain.rebalance.run import Leg, Run
@@ -45,39 +45,6 @@ class RunRecord:
     @property
     def id(self) -> str:
         return self.run.id
-
-
-class RuleKind(StrEnum):
-    """How weights follow from a list of assets."""
-
-    EQUAL = "equal"
-
-
-@dataclass(frozen=True, slots=True)
-class TargetRule:
-    """``cap`` is the most that one asset may have, a share of one; what is over goes to the
-    others."""
-
-    kind: RuleKind
-    assets: tuple[Asset, ...]
-    cap: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """``weight`` is a share of one."""
-
-    asset: Asset
-    weight: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class TargetChoice:
-    """What a person aims at: targets with an asset for the rest, or a rule."""
-
-    targets: tuple[Target, ...] = ()
-    rest_asset: Asset | None = None
-    rule: TargetRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ simple returns per period, shape (periods, assets), oldest first, columns in the
 assets named with them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -21,6 +21,10 @@ PERIODS_MIN = 2
 SWEEPS_MAX = 1000
 # Of the risk an asset carries, relative to an equal share: far below one unit of the 8th place.
 PRECISION = 1e-10
+# An eigenvalue of the correlations below this: two assets move as one to nine digits.
+INDEPENDENT_MIN = 1e-9
+
+_PCT_STEP, _SHARE_STEP = Decimal("1e-6"), Decimal("1e-8")
 
 
 def inverse_volatility(
@@ -46,9 +50,11 @@ def risk_parity(assets: Sequence[Asset], returns: FloatArray, known: Collection[
 
     Raises:
         InvalidInput: an asset that is unknown or named twice, fewer than two periods, a return
-            that is no number, an asset that never moved, or no solution within the bound.
+            that is no number, an asset that never moved, assets whose returns follow from each
+            other's, or no solution within the bound.
     """
     covariance = _covariance(assets, returns, known)
+    _require_independent(covariance)
     share = 1.0 / len(assets)
     x = 1.0 / np.sqrt(np.diagonal(covariance))
     for _ in range(SWEEPS_MAX):
@@ -60,17 +66,50 @@ def risk_parity(assets: Sequence[Asset], returns: FloatArray, known: Collection[
     raise InvalidInput("these returns have no stable shares of risk", field="rule")
 
 
+def volatilities_pct(assets: Sequence[Asset], returns: FloatArray) -> Mapping[Asset, Decimal]:
+    """The standard deviation of each asset's returns, in per cent to six places."""
+    found = np.std(returns, axis=0, ddof=1) * 100.0
+    return dict(zip(assets, (_rounded(x, _PCT_STEP) for x in found.tolist()), strict=True))
+
+
+def risk_shares(weights: Weights, returns: FloatArray) -> Mapping[Asset, Decimal]:
+    """Each asset's share of the variance of the whole, to eight places; columns as in
+    ``weights``."""
+    w = np.array([float(weight) for weight in weights.values()])
+    parts = w * (np.atleast_2d(np.cov(returns, rowvar=False)) @ w)
+    shares = (parts / parts.sum()).tolist()
+    return dict(zip(weights, (_rounded(x, _SHARE_STEP) for x in shares), strict=True))
+
+
+def _rounded(ratio: float, step: Decimal) -> Decimal:
+    return Decimal(ratio).quantize(step)
+
+
+def _require_independent(covariance: FloatArray) -> None:
+    deviations = np.sqrt(np.diagonal(covariance))
+    correlations = covariance / np.outer(deviations, deviations)
+    if np.linalg.eigvalsh(correlations)[0] < INDEPENDENT_MIN:
+        raise InvalidInput(
+            "what these assets risk cannot be told apart: some of them move as one, or so many"
+            " assets need more bars",
+            field="rule/assets",
+        )
+
+
 def _covariance(
     assets: Sequence[Asset], returns: FloatArray, known: Collection[Asset]
 ) -> FloatArray:
     require_assets(assets, known)
     if returns.ndim != 2 or returns.shape[1] != len(assets) or len(returns) < PERIODS_MIN:
-        raise InvalidInput("too few returns are known", field="assets", limit=PERIODS_MIN)
+        raise InvalidInput("too few returns are known", field="rule/assets", limit=PERIODS_MIN)
     for asset, column in zip(assets, returns.T, strict=True):
         if not np.all(np.isfinite(column)):
-            raise InvalidInput(f"a return of {asset} is missing", field="assets", value=asset)
+            raise InvalidInput(f"a return of {asset} is missing", field="rule/assets", value=asset)
         if np.ptp(column) == 0.0:
-            raise InvalidInput(f"{asset} never moved", field="assets", value=asset)
+            raise InvalidInput(
+                f"{asset} never moved, so it has no risk to weigh it by",
+                field="rule/assets", value=asset,
+            )  # fmt: skip
     covariance: FloatArray = np.atleast_2d(np.cov(returns, rowvar=False))
     return covariance
 

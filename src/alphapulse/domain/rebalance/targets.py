@@ -76,7 +76,7 @@ def capped(weights: Weights, cap: Decimal) -> Weights:
     if cap_units * len(weights) < _UNITS:
         raise InvalidInput(
             f"{len(weights)} assets of at most {plain(cap)} do not make a whole",
-            field="cap",
+            field="rule/cap",
             value=cap,
         )
     ceiling = Decimal(cap_units).scaleb(-PLACES)
@@ -91,7 +91,9 @@ def capped(weights: Weights, cap: Decimal) -> Weights:
             return to_places(at_cap | shares | zeros, ceiling)
         at_cap |= dict.fromkeys(over, ceiling)
         below = {asset: weight for asset, weight in below.items() if asset not in at_cap}
-    raise InvalidInput("the assets with a weight do not make a whole below the cap", field="cap")
+    raise InvalidInput(
+        "the assets with a weight do not make a whole below the cap", field="rule/cap"
+    )
 
 
 def to_places(shares: Weights, ceiling: Decimal = ONE) -> Weights:
@@ -124,11 +126,11 @@ def require_assets(assets: Collection[Asset], known: Collection[Asset]) -> None:
         InvalidInput: no asset, an unknown one, or one named twice.
     """
     if not assets:
-        raise InvalidInput("name at least one asset", field="assets")
+        raise InvalidInput("name at least one asset", field="rule/assets")
     if len(set(assets)) < len(assets):
-        raise InvalidInput("an asset is named twice", field="assets")
+        raise InvalidInput("an asset is named twice", field="rule/assets")
     for asset in assets:
-        _require_known(asset, "assets", known)
+        _require_known(asset, "rule/assets", known)
 
 
 def _require_good(asset: Asset, weight: Decimal, field: str, known: Collection[Asset]) -> None:

@@ -103,6 +103,12 @@ class SyncGroups:
             raise Conflict("this account is not being synchronized", account=account_id)
         return account
 
+    def venue(self, exchange: ExchangeId) -> VenueSync:
+        """Raises `Conflict` when this exchange is not being synchronized."""
+        if (venue := self.venues.get(exchange)) is None:
+            raise Conflict("this exchange is not being synchronized", exchange=exchange)
+        return venue
+
     def pulse(self) -> None:
         """The watchdogs' look, several times a second."""
         for venue in self.venues.values():

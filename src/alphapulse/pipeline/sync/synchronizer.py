@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from datetime import datetime
 from decimal import Decimal
 
 from alphapulse.database.connection import Database, open_database
@@ -11,6 +12,7 @@ from alphapulse.domain.account import KeyCheck
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.events import TaskFaulted, TaskRestarted
 from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeId, Symbol
+from alphapulse.domain.market import Candle, Timeframe
 from alphapulse.domain.order import Order
 from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.trading import CycleReport
@@ -183,6 +185,20 @@ class Synchronizer:
             book = tasks.create_task(exchange.fetch_order_book(symbol, depth))
             fees = tasks.create_task(exchange.fetch_fee_rates(symbol))
         return book.result(), fees.result()
+
+    async def fetch_candles(
+        self,
+        exchange: ExchangeId,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        since: datetime,
+        limit: int,
+    ) -> tuple[Candle, ...]:
+        """One page of a market's past, as `Exchange.fetch_candles`. Raises `Conflict` when this
+        exchange is not being synchronized."""
+        venue = self._running_groups().venue(exchange)
+        async with venue.gate.request():
+            return await venue.exchange.fetch_candles(symbol, timeframe, since, limit)
 
     async def reconcile(self, account_id: AccountId) -> CycleReport:
         """Compare an account with its venue now. Raises `Conflict` as above."""

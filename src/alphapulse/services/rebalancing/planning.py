@@ -11,26 +11,21 @@ from alphapulse.domain.clock import Clock
 from alphapulse.domain.cost_basis.lots import Method
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.domain.money import plain
+from alphapulse.domain.rebalance.choice import TargetChoice
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
 from alphapulse.domain.rebalance.fingerprint import moved_pct
 from alphapulse.domain.rebalance.plan import Plan, PlanRequest, Refused, make_plan
-from alphapulse.domain.rebalance.records import StoredPlan, TargetChoice
+from alphapulse.domain.rebalance.records import StoredPlan
 from alphapulse.domain.rebalance.situation import Refusal, RefusalReason
-from alphapulse.domain.rebalance.targets import (
-    Weights,
-    capped,
-    equal_weights,
-    explicit_weights,
-)
 from alphapulse.errors import (
     InputFault,
     InputsNotGood,
     InvalidInput,
     NotFound,
-    NotReady,
     PlanChanged,
 )
 from alphapulse.services.portfolio import PortfolioService
+from alphapulse.services.rebalancing.aims import Aims
 from alphapulse.services.rebalancing.settings import RebalanceSettings
 from alphapulse.services.rebalancing.situation import Gatherer
 from alphapulse.services.viewer import Caller, Viewer
@@ -77,12 +72,14 @@ class Planner:
         self,
         database: Database,
         gatherer: Gatherer,
+        aims: Aims,
         portfolio: PortfolioService,
         clock: Clock,
         settings: RebalanceSettings,
     ) -> None:
         self._database = database
         self._gatherer = gatherer
+        self._aims = aims
         self._portfolio = portfolio
         self._clock = clock
         self._settings = settings
@@ -96,8 +93,10 @@ class Planner:
             InputsNotGood: something it would be made from is missing, stale or in doubt.
         """
         accounts = self.accounts(caller.viewer, wish.accounts)
-        weights = await self.weights(wish.choice, accounts)
-        request = PlanRequest(weights, wish.tolerance, wish.constraints, wish.style, wish.method)
+        weights, rule = await self._aims.weights(wish.choice, accounts, caller.viewer.currency)
+        request = PlanRequest(
+            weights, wish.tolerance, wish.constraints, wish.style, wish.method, rule
+        )
         plan = await self._made(caller.viewer, accounts, request)
         now = self._clock.now()
         stored = StoredPlan(
@@ -158,24 +157,6 @@ class Planner:
             if named and account.state is not AccountState.ACTIVE:
                 raise InvalidInput(f"{account.id} is {account.state}", field="accounts")
         return tuple(one for one in seen if one.state is AccountState.ACTIVE)
-
-    async def weights(self, choice: TargetChoice, accounts: Sequence[Account]) -> Weights:
-        """The share each asset is to have.
-
-        Raises:
-            InvalidInput: more than 1 together, an unknown asset, or neither targets nor a rule.
-        """
-        known = await self._gatherer.known_assets(accounts)
-        if accounts and not known:
-            raise NotReady("nothing was read from these exchanges yet")
-        rule = choice.rule
-        if rule is None:
-            targets = [(one.asset, one.weight) for one in choice.targets]
-            return explicit_weights(targets, choice.rest_asset, known)
-        if choice.targets:
-            raise InvalidInput("name targets or a rule, not both", field="rule")
-        weights = equal_weights(rule.assets, known)
-        return weights if rule.cap is None else capped(weights, rule.cap)
 
     async def _made(
         self, viewer: Viewer, accounts: Sequence[Account], request: PlanRequest

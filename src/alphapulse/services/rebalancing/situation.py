@@ -108,7 +108,7 @@ class Gatherer:
             NotReady: nothing was ever read.
         """
         await asyncio.gather(*(self._read_anew(account) for account in accounts))
-        listed = await self._spot_markets({account.exchange for account in accounts})
+        listed = await self.spot_markets({account.exchange for account in accounts})
         async with self._database.read() as tx:
             holdings = [one for account in accounts for one in await _holdings(tx, account)]
             facts = [await self._facts_of(tx, account, viewer) for account in accounts]
@@ -134,13 +134,30 @@ class Gatherer:
 
     async def known_assets(self, accounts: Sequence[Account]) -> frozenset[Asset]:
         """What may be a target: held in one of them, or traded where one of them is."""
-        listed = await self._spot_markets({account.exchange for account in accounts})
+        listed = await self.spot_markets({account.exchange for account in accounts})
         held = {
             one.balance.asset
             for account in accounts
             for one in self._live.holdings.get(account.id, ())
         }
         return frozenset(held | {one.base for one in listed} | {one.quote for one in listed})
+
+    async def spot_markets(self, exchanges: Collection[ExchangeId]) -> list[Instrument]:
+        """All that are listed there, as they were read within the last minute."""
+        now_s = self._clock.monotonic_s()
+        old = [
+            one
+            for one in exchanges
+            if one not in self._listed or now_s - self._listed[one][1] > _INSTRUMENTS_KEPT_S
+        ]
+        if old:
+            # What a venue lists is empty before it was first read: that is not kept.
+            async with self._database.read() as tx:
+                for exchange in old:
+                    listed = await tx.instruments.list(exchange)
+                    spot = tuple(one for one in listed if one.type is InstrumentType.SPOT)
+                    self._listed[exchange] = (spot, now_s if spot else float("-inf"))
+        return [one for exchange in sorted(exchanges) for one in self._listed[exchange][0]]
 
     async def completed(self, situation: Situation, refused: Iterable[Refusal]) -> Situation | None:
         """The situation with the books of the markets that a plan was refused for; ``None`` when
@@ -220,22 +237,6 @@ class Gatherer:
         rate = None if view is None else view[1].taker
         self._fees[facts.id] = (rate, now_s)
         return replace(facts, fee_rate=rate)
-
-    async def _spot_markets(self, exchanges: Collection[ExchangeId]) -> list[Instrument]:
-        now_s = self._clock.monotonic_s()
-        old = [
-            one
-            for one in exchanges
-            if one not in self._listed or now_s - self._listed[one][1] > _INSTRUMENTS_KEPT_S
-        ]
-        if old:
-            # What a venue lists is empty before it was first read: that is not kept.
-            async with self._database.read() as tx:
-                for exchange in old:
-                    listed = await tx.instruments.list(exchange)
-                    spot = tuple(one for one in listed if one.type is InstrumentType.SPOT)
-                    self._listed[exchange] = (spot, now_s if spot else float("-inf"))
-        return [one for exchange in sorted(exchanges) for one in self._listed[exchange][0]]
 
     def _market(self, instrument: Instrument) -> Market:
         ticker = self._live.tickers.get(instrument.symbol, {}).get(instrument.exchange)

@@ -14,6 +14,7 @@ from alphapulse.domain.rebalance.records import TargetSet
 from alphapulse.domain.rebalance.targets import Weights
 from alphapulse.errors import AlphaPulseError, NotFound, VersionMismatch
 from alphapulse.services.portfolio import PortfolioService
+from alphapulse.services.rebalancing.aims import Aims
 from alphapulse.services.rebalancing.planning import Planner, PlanWish
 from alphapulse.services.viewer import Caller, Viewer
 
@@ -53,10 +54,16 @@ class TargetSetService:
     """Each method refuses sets that the caller may not see."""
 
     def __init__(
-        self, database: Database, planner: Planner, portfolio: PortfolioService, clock: Clock
+        self,
+        database: Database,
+        planner: Planner,
+        aims: Aims,
+        portfolio: PortfolioService,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._planner = planner
+        self._aims = aims
         self._portfolio = portfolio
         self._clock = clock
 
@@ -131,7 +138,7 @@ class TargetSetService:
         """How far the set's accounts are from its targets, at the prices that are known."""
         try:
             accounts = self._planner.accounts(viewer, one.accounts)
-            weights = await self._planner.weights(one.choice, accounts)
+            weights, _ = await self._aims.weights(one.choice, accounts, viewer.currency)
             snapshot = self._portfolio.snapshot(viewer, [account.id for account in accounts])
         except AlphaPulseError as error:
             return Drift(unknown=error.message)
@@ -150,7 +157,7 @@ class TargetSetService:
 
     async def _require_meant(self, caller: Caller, one: TargetSet) -> None:
         accounts = self._planner.accounts(caller.viewer, one.accounts)
-        await self._planner.weights(one.choice, accounts)
+        await self._aims.require_meant(one.choice, accounts, caller.viewer.currency)
 
 
 def wish_for(one: TargetSet, ttl_s: int | None = None) -> PlanWish:

@@ -4,9 +4,17 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alphapulse.domain.identifiers import Asset
-from alphapulse.domain.rebalance.rules import FloatArray, inverse_volatility, risk_parity
+from alphapulse.domain.rebalance.rules import (
+    FloatArray,
+    inverse_volatility,
+    risk_parity,
+    risk_shares,
+    volatilities_pct,
+)
 from alphapulse.errors import InvalidInput
 from tests.unit.domain.rebalance.builders import BTC, ETH, SOL
 
@@ -80,4 +88,44 @@ def test_every_asset_of_many_contributes_the_same_risk() -> None:
 def test_returns_that_say_nothing_are_refused(rule: object, returns: FloatArray) -> None:
     with pytest.raises(InvalidInput) as refused:
         rule([BTC, ETH], returns, KNOWN)  # type: ignore[operator]
-    assert refused.value.facts["field"] == "assets"
+    assert refused.value.facts["field"] == "rule/assets"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 12))
+def test_whatever_the_returns_each_asset_contributes_the_same_risk(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    assets = [Asset(f"A{n}") for n in range(count)]
+    scale = rng.uniform(0.005, 0.08, count)
+    market = rng.standard_normal((90, 1)) * rng.uniform(-1, 2, count) * scale
+    returns = market + rng.standard_normal((90, count)) * scale
+    weights = risk_parity(assets, returns, set(assets))
+    assert sum(weights.values()) == 1
+    shares = risk_shares(weights, returns)
+    assert max(abs(share - Decimal(1) / count) for share in shares.values()) < Decimal("1e-6")
+
+
+def test_two_that_move_as_one_share_risk_with_nobody() -> None:
+    returns = np.column_stack([APART[:, 0], APART[:, 0] * 2.0])
+    with pytest.raises(InvalidInput, match="told apart") as refused:
+        risk_parity([BTC, ETH], returns, KNOWN)
+    assert refused.value.facts["field"] == "rule/assets"
+    # What each does alone is known all the same.
+    assert sum(inverse_volatility([BTC, ETH], returns, KNOWN).values()) == 1
+
+
+def test_more_assets_than_bars_cannot_be_told_apart() -> None:
+    returns = np.random.default_rng(1).standard_normal((3, 3)) * 0.01
+    with pytest.raises(InvalidInput, match="told apart"):
+        risk_parity([BTC, ETH, SOL], returns, KNOWN)
+
+
+def test_volatility_and_risk_are_shown_as_worked_by_hand() -> None:
+    # Four returns of -1 % or 1 % deviate by sqrt(4 / 3) %; 3 % by three times that.
+    assert volatilities_pct([BTC, ETH], APART) == {
+        BTC: Decimal("1.154701"),
+        ETH: Decimal("3.464102"),
+    }
+    # Half of each: 1 : 9 of the variance.
+    halves = {BTC: Decimal("0.5"), ETH: Decimal("0.5")}
+    assert risk_shares(halves, APART) == {BTC: Decimal("0.1"), ETH: Decimal("0.9")}

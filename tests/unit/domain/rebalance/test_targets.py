@@ -67,7 +67,7 @@ def test_three_equal_weights_are_one_together() -> None:
 def test_a_rule_needs_assets_that_are_known_and_named_once(assets: list[Asset]) -> None:
     with pytest.raises(InvalidInput) as refused:
         equal_weights(assets, KNOWN)
-    assert refused.value.facts["field"] == "assets"
+    assert refused.value.facts["field"] == "rule/assets"
 
 
 def test_what_is_over_a_cap_goes_to_the_others_in_proportion_until_none_is_over() -> None:
@@ -84,7 +84,7 @@ def test_what_is_over_a_cap_goes_to_the_others_in_proportion_until_none_is_over(
 def test_a_cap_that_leaves_no_whole_is_refused() -> None:
     with pytest.raises(InvalidInput) as refused:
         capped({BTC: Decimal(1), ETH: Decimal(1)}, Decimal("0.4"))
-    assert refused.value.facts["field"] == "cap"
+    assert refused.value.facts["field"] == "rule/cap"
 
 
 shares = st.dictionaries(

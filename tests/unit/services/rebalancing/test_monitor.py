@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from alphapulse.domain.identifiers import Asset
-from alphapulse.domain.rebalance.records import TargetChoice, TargetSet
+from alphapulse.domain.rebalance.choice import TargetChoice
+from alphapulse.domain.rebalance.records import TargetSet
 from alphapulse.services.rebalancing.monitor import is_due
 from alphapulse.services.rebalancing.target_sets import Drift, DriftLine
 from tests.builders import NOW, USER

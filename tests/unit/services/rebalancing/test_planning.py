@@ -63,6 +63,7 @@ async def plan_again(stored: StoredPlan, world: Situation) -> Plan:
     planner = Planner(
         cast(Any, None),
         cast(Gatherer, told),
+        cast(Any, None),
         cast(PortfolioService, told),
         cast(Any, None),
         RebalanceSettings(max_price_move_pct=Decimal(1)),
