@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from alphapulse.domain.order import Side
+from alphapulse.runtime.clock import SystemClock
 from alphapulse.simulator.core.candles import DAY_MS, HOUR_MS, MINUTE_MS
 from alphapulse.simulator.core.instrument import Category
 from alphapulse.simulator.core.order import Fill
@@ -266,3 +267,48 @@ async def test_the_past_is_the_same_after_a_restart(tmp_path: Path) -> None:
 
     assert all(before)
     assert after == before
+
+
+class LaterClock(SystemClock):
+    """The machine's clock, hours ahead."""
+
+    def __init__(self, hours: int) -> None:
+        self._ahead = timedelta(hours=hours)
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+# Within the driver's own recent past, and before it.
+@pytest.mark.parametrize("hours", [2, 10])
+async def test_a_trade_before_a_restart_lies_in_the_candle_of_its_minute(
+    hours: int, tmp_path: Path
+) -> None:
+    driver = GeneratorSettings(history_minutes=300)
+    settings = QUICK.model_copy(
+        update={"driver": driver, "is_paused": True, "state_file": tmp_path / "state.json"}
+    )
+    async with Simulator.running(settings) as simulator:
+        world = simulator.world
+        dear = world.prices("binance")["BTC/USDT"].last * 2
+        world.set_price("binance", "BTC/USDT", dear)
+        world.trade("binance-main", "BTC/USDT", Side.BUY, Decimal("0.01"))
+        fill = world.venues["binance"].accounts["binance-main"].fills[-1]
+
+    async with Simulator.running(settings, clock=LaterClock(hours)) as simulator:
+        told = await minute_of(simulator, "binance", fill)
+        other = await bybit(simulator, BTC, start=told.open_ms, end=told.open_ms, limit=1)
+
+    assert told.low <= fill.price <= told.high
+    assert told.close == fill.price
+    assert other == [told]
+
+
+async def test_without_a_recent_past_the_far_one_reaches_up_to_now() -> None:
+    driver = GeneratorSettings(history_minutes=0)
+    settings = QUICK.model_copy(update={"driver": driver, "is_paused": True})
+    async with Simulator.running(settings) as simulator:
+        told = await binance(simulator, BTC, limit=1000)
+
+    opened = [one.open_ms for one in told]
+    assert opened == list(range(opened[0], opened[0] + 1000 * MINUTE_MS, MINUTE_MS))

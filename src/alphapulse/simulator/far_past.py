@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, partial
 
-from alphapulse.simulator.core.candles import DAY_MS, HOUR_MS, MINUTE_MS
+from msgspec.structs import replace
+
+from alphapulse.simulator.core.candles import DAY_MS, HOUR_MS, MINUTE_MS, Candle
 from alphapulse.simulator.core.chart import Chart
 from alphapulse.simulator.core.exchange import Venue
 from alphapulse.simulator.core.instrument import Instrument
@@ -91,7 +93,7 @@ class FarPast:
     """Charts of every market from the first day of the history until the recent past begins.
 
     Args:
-        recent: what comes after it.
+        recent: what comes after it, up to now.
         venues: where the accounts traded; all of their trades lie in the charts of both venues.
     """
 
@@ -103,30 +105,40 @@ class FarPast:
     def tell(self) -> None:
         """Let the venues' markets begin with it. Nothing is made before somebody looks."""
         for venue in self._venues:
+            now_ms = venue.clock.now_ms()
             for market in venue.charted:
-                market.candles.precede(partial(self._chart, market.instrument))
+                market.candles.precede(partial(self._chart, market.instrument, now_ms))
+                market.candles.defer(partial(self._minutes, market.instrument))
 
-    def _chart(self, instrument: Instrument) -> Chart:
+    def _chart(self, instrument: Instrument, now_ms: int) -> Chart:
         span, path = self._walk.span, self._walk.path(instrument.unified)
         prices: dict[int, float] = {}
         for step, price in enumerate(path[:-1]):
             stands_ms = span.start_ms + step * STEP_MS
             prices |= {stands_ms: price, stands_ms + STAND_MS: price}
         prices[span.end_ms] = path[-1]
-        volume = Decimal(0)
         recent = self._recent.candles(instrument)
-        if recent:
-            first, volume = recent[0], recent[0].volume
-            prices[max(span.end_ms, first.open_ms - ARRIVAL_MS)] = path[-1]
-            prices[first.open_ms] = float(first.open)
+        end_ms, end = (recent[0].open_ms, float(recent[0].open)) if recent else (now_ms, path[-1])
+        prices |= {max(span.end_ms, end_ms - ARRIVAL_MS): path[-1], end_ms: end}
+        volume = recent[0].volume if recent else Decimal(0)
         return Chart(instrument, prices, self._trades.get(instrument.unified, ()), volume=volume)
+
+    def _minutes(self, instrument: Instrument) -> list[Candle]:
+        """The recent past, with what was traded in it before the venue was started anew."""
+        minutes = list(self._recent.candles(instrument))
+        for at_ms, price in self._trades.get(instrument.unified, ()):
+            index = (at_ms - minutes[0].open_ms) // MINUTE_MS if minutes else -1
+            if 0 <= index < len(minutes):
+                minute, traded = minutes[index], instrument.price(instrument.ticks(price))
+                high, low = max(minute.high, traded), min(minute.low, traded)
+                minutes[index] = replace(minute, high=high, low=low, close=traded)
+        return minutes
 
     @cached_property
     def _trades(self) -> Mapping[str, list[tuple[int, Decimal]]]:
-        """What every account traded, by symbol."""
+        """What every account traded, by symbol, in order of time."""
+        fills = [f for v in self._venues for a in v.accounts.values() for f in a.fills]
         trades: defaultdict[str, list[tuple[int, Decimal]]] = defaultdict(list)
-        for venue in self._venues:
-            for account in venue.accounts.values():
-                for fill in account.fills:
-                    trades[fill.instrument.unified].append((fill.at_ms, fill.price))
+        for fill in sorted(fills, key=lambda fill: (fill.at_ms, fill.trade_id)):
+            trades[fill.instrument.unified].append((fill.at_ms, fill.price))
         return trades
