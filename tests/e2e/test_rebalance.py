@@ -231,6 +231,26 @@ def _require_gain(sale: dict[str, Any], unit_cost: str) -> None:
     assert abs(Decimal(sale["est_realized_pnl"]) - gain) < value / 200, (sale, unit_cost)
 
 
+async def test_what_is_above_the_limit_of_an_order_goes_in_several_that_are_all_taken(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
+) -> None:
+    limits = NO_LIMITS.model_copy(update={"max_order_value": Decimal(15_000)})
+    async with trading(sqlite_settings, tmp_path, simulator, limits) as trader:
+        plan = await planned(trader)
+        sales = [one for one in plan["trades"] if one["symbol"] == "ETH/USDT"]
+        assert len(sales) > 1
+        assert all(Decimal(one["est_value"]) <= 15_000 for one in plan["trades"])
+        codes = {warning["code"] for warning in plan["meta"]["warnings"]}
+        assert "order_over_limit" not in codes
+
+        status, _, run = await execute(trader, plan["plan_id"])
+        assert status == 202, run
+        done = await ended(trader, run)
+        assert done["status"] == "done", done
+        assert {one["status"] for one in done["orders"]} == {"filled"}
+        assert simulator.orders_seen == len(plan["trades"])
+
+
 async def test_a_plan_is_not_executed_when_something_changed_or_time_passed(
     sqlite_settings: DatabaseSettings, tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -46,8 +46,8 @@ _WARNINGS = {
     " in this currency.",
     "rule_in_other_currency": "The past that the rule looked back on is in this currency: no market"
     " tells it in that of the plan.",
-    "order_over_limit": "More than one order may be worth; it will be refused. Raise the limit, or"
-    " go in steps.",
+    "order_over_limit": "More than one order may be worth, and it cannot be split into orders above"
+    " every minimum; it will be refused. Raise the limit, or go in steps.",
     "day_over_limit": "Together more than may still be ordered today; the last will be refused.",
 }
 

@@ -21,6 +21,12 @@ from alphapulse.domain.rebalance.gains import Gains
 from alphapulse.domain.rebalance.matching import Amounts, Desk, Flow
 from alphapulse.domain.rebalance.ways import Unreached, Way, Ways
 
+ORDERS_MAX = 20
+"""So many orders a trade is split into; one that needs more stays whole, and is warned of."""
+
+# The part of the limit that an order of a split trade uses: prices move until it is sent.
+_ORDER_SHARE = Decimal("0.99")
+
 
 class Phase(StrEnum):
     """``BUY`` waits for every ``SELL`` of its account: it is paid with what they brought."""
@@ -139,7 +145,7 @@ class Trader:
             leg = Leg(desk, way, value, self._sale_reason(spent, got, desk.money))
             trade = self._sized(leg, Phase.SELL, value / self._prices[spent], None)
             if trade is not None and self._is_gain_allowed(trade):
-                self._add(trade)
+                self._add(leg, trade)
                 brought += trade.got if got == desk.money else ZERO
         return brought
 
@@ -165,7 +171,7 @@ class Trader:
                 continue
             trade = self._sized(leg, Phase.BUY, share, value / self._prices[asset])
             if trade is not None:
-                self._add(trade)
+                self._add(leg, trade)
 
     def _way(self, desk: Desk, spent: Asset, got: Asset) -> Way:
         way = self._ways.find(desk.account.exchange, spent, got)
@@ -190,7 +196,7 @@ class Trader:
         if quantity <= 0 or _is_below_minimum(way, quantity, way.price):
             self.notes.setdefault(subject, Unreached.BELOW_MIN_NOTIONAL)
             return None
-        trade = self._priced(leg, phase, quantity, rate)
+        trade = self._priced(leg, phase, quantity, _average(leg, quantity))
         if trade.est_value < (self._constraints.min_trade_value or ZERO):
             self.notes.setdefault(subject, Unreached.CONSTRAINT)
             return None
@@ -203,9 +209,9 @@ class Trader:
             bounds.append(max(ZERO, way.depth - self._taken[way.key]))
         return min((bound for bound in bounds if bound is not None), default=None)
 
-    def _priced(self, leg: Leg, phase: Phase, quantity: Decimal, rate: Decimal) -> Trade:
-        way, one = leg.way, leg.way.market.instrument
-        price = _average(leg, quantity)
+    def _priced(self, leg: Leg, phase: Phase, quantity: Decimal, price: Decimal) -> Trade:
+        way, one, rate = leg.way, leg.way.market.instrument, leg.desk.account.fee_rate
+        assert rate is not None
         money = self._prices[way.quote]
         worse = price - way.middle if way.side is Side.BUY else way.middle - price
         type_ = OrderType.MARKET if way.limit_price is None else OrderType.LIMIT
@@ -250,13 +256,35 @@ class Trader:
         self._realized += gain
         return True
 
-    def _add(self, trade: Trade) -> None:
+    def _add(self, leg: Leg, trade: Trade) -> None:
+        """In one order, or in as few as the limit of the account takes."""
         self._taken[trade.exchange, trade.symbol, trade.side] += trade.quantity
-        trade = replace(trade, seq=len(self.trades) + 1)
-        if trade.phase is Phase.SELL:
-            trade = replace(trade, est_realized_pnl=self._gain(trade))
-            self._gains.take(_place(trade), trade.spent)
-        self.trades.append(trade)
+        for quantity in self._orders(leg, trade):
+            one = self._priced(leg, trade.phase, quantity, trade.est_price)
+            one = replace(one, seq=len(self.trades) + 1)
+            if one.phase is Phase.SELL:
+                one = replace(one, est_realized_pnl=self._gain(one))
+                self._gains.take(_place(one), one.spent)
+            self.trades.append(one)
+
+    def _orders(self, leg: Leg, trade: Trade) -> list[Decimal]:
+        """How much each order of a trade is for; all of it in one where the limit of the account
+        allows that, or would need too many orders, or some below a minimum: a plan warns then."""
+        limit, way, whole = leg.desk.account.headroom.order, leg.way, [trade.quantity]
+        worth = max(self._prices[way.base], trade.est_price * self._prices[way.quote])
+        if limit is None or trade.quantity * worth <= limit:
+            return whole
+        most = int(limit * _ORDER_SHARE / worth / trade.lot_size)
+        lots = int(trade.quantity / trade.lot_size)
+        count = -(-lots // most) if most else ORDERS_MAX + 1
+        if count > ORDERS_MAX:
+            return whole
+        each, over = divmod(lots, count)
+        least = each * trade.lot_size
+        too_little = self._constraints.min_trade_value or ZERO
+        if _is_below_minimum(way, least, way.price) or least * self._prices[way.base] < too_little:
+            return whole
+        return [(each + (index < over)) * trade.lot_size for index in range(count)]
 
     def _sale_reason(self, spent: Asset, got: Asset, money: Asset) -> TradeReason:
         if spent not in self._off_band:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -313,16 +314,73 @@ def test_a_portfolio_at_its_targets_needs_nothing() -> None:
     assert made.turnover_pct == 0
 
 
-def test_what_the_limits_will_refuse_is_said_beforehand() -> None:
-    room = Headroom(order=Decimal(900), day=Decimal(1_900))
-    made = plan(world(accounts=(account(headroom=room),)), HALVES)
-    assert limited(made) == [
-        ("order_over_limit", "BTC/USDT"),
-        ("order_over_limit", "ETH/USDT"),
-        ("day_over_limit", "a"),
-    ]
-    ample = Headroom(order=Decimal(1_100), day=Decimal(2_100))
-    assert limited(plan(world(accounts=(account(headroom=ample),)), HALVES)) == []
+def with_limits(order: str | None = None, day: str | None = None, **rules: Any) -> Situation:
+    """The plan to halves sells 1,000 of BTC and buys 998 of ETH."""
+    room = Headroom(
+        None if order is None else Decimal(order), None if day is None else Decimal(day)
+    )
+    markets = tuple(market(f"{asset}/USDT", Decimal(PRICES[asset]), **rules) for asset in PRICES)
+    return world(accounts=(account(headroom=room),), markets=markets)
+
+
+def test_what_is_above_the_limit_of_an_order_goes_in_as_few_as_fit() -> None:
+    whole = plan(with_limits(), HALVES)
+    made = plan(with_limits("400"), HALVES)
+    sales, purchases = made.trades[:3], made.trades[3:]
+    assert [one.seq for one in made.trades] == [1, 2, 3, 4, 5, 6]
+    # 0.02 BTC are 2,000 steps; 396, a hundredth below the limit, are 792 of them.
+    assert [one.quantity for one in sales] == list(map(Decimal, ("0.00667", "0.00667", "0.00666")))
+    assert {one.phase for one in sales} == {Phase.SELL}
+    assert {one.phase for one in purchases} == {Phase.BUY}
+    assert all(one.est_value <= 400 for one in made.trades)
+    for several, one in ((sales, whole.trades[0]), (purchases, whole.trades[1])):
+        assert sum(part.quantity for part in several) == one.quantity
+        assert sum(part.est_fee for part in several) == one.est_fee
+        assert {part.limit_price for part in several} == {one.limit_price}
+    assert (made.after, made.turnover_pct) == (whole.after, whole.turnover_pct)
+    assert made.est_total_cost == whole.est_total_cost
+    assert limited(made) == []
+
+
+def test_one_order_is_as_large_as_the_limit_allows() -> None:
+    assert len(plan(with_limits("1000"), HALVES).trades) == 2
+    assert len(plan(with_limits("999"), HALVES).trades) == 3
+
+
+@pytest.mark.parametrize(
+    ("world_of_limits", "constraints"),
+    [
+        (with_limits("49"), Constraints()),  # 21 orders
+        (with_limits("400", min_notional=Decimal(350)), Constraints()),
+        (with_limits("400", min_quantity=Decimal("0.019")), Constraints()),
+        (with_limits("400"), Constraints(min_trade_value=Decimal(350))),
+        (with_limits("400", lot_size=Decimal("0.01")), Constraints()),
+    ],
+)
+def test_what_cannot_be_split_stays_whole_and_is_warned_of(
+    world_of_limits: Situation, constraints: Constraints
+) -> None:
+    made = plan(world_of_limits, HALVES, constraints=constraints)
+    over = {one.symbol for one in made.trades if one.est_value > 400}
+    assert over
+    assert ("order_over_limit", sorted(over)[0]) in limited(made)
+    assert len(made.trades) < 6
+
+
+def test_a_market_order_that_is_split_costs_what_the_whole_one_does() -> None:
+    there = with_limits("400")
+    book = ((Decimal(49995), Decimal("0.01")), (Decimal(49500), Decimal("0.02")))
+    there = replace(there, markets=(replace(there.markets[0], bids=book), there.markets[1]))
+    made = plan(there, HALVES, style=Style(OrderType.MARKET))
+    sales = [one for one in made.trades if one.phase is Phase.SELL]
+    # Half at 49,995 and half at 49,500.
+    assert {one.est_price for one in sales} == {Decimal("49747.5")}
+    assert len(sales) == 3
+
+
+def test_what_the_limit_of_a_day_will_refuse_is_said_beforehand() -> None:
+    assert limited(plan(with_limits("400", "1900"), HALVES)) == [("day_over_limit", "a")]
+    assert limited(plan(with_limits("400", "2100"), HALVES)) == []
 
 
 def limited(made: Plan) -> list[tuple[str, str]]:

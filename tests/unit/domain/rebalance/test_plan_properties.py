@@ -16,7 +16,7 @@ from alphapulse.domain.money import EXACT, ZERO, is_multiple
 from alphapulse.domain.order import OrderType, Side
 from alphapulse.domain.rebalance.constraints import Constraints, Style, Tolerance
 from alphapulse.domain.rebalance.plan import Plan, PlanRequest, make_plan
-from alphapulse.domain.rebalance.situation import Situation
+from alphapulse.domain.rebalance.situation import Headroom, Situation
 from alphapulse.domain.rebalance.targets import to_places
 from alphapulse.domain.rebalance.ways import Unreached
 from tests.unit.domain.rebalance.builders import USDT, account, holding, market
@@ -275,6 +275,37 @@ def test_where_nothing_stands_in_the_way_every_asset_comes_into_its_band(seed: i
     world = world_of({asset: str(value) for asset, value in worth.items()}, held | {"USDT": "1000"})
     request = replace(make_request(random, is_constrained=False), tolerance=Tolerance(Decimal(1)))
     assert planned(request, world).not_reachable == ()
+
+
+@settings(max_examples=100, derandomize=True)
+@given(SEEDS)
+def test_a_limit_of_an_order_splits_trades_and_changes_nothing_else(seed: int) -> None:
+    world, request = example(seed)
+    whole = planned(request, world)
+    limit = number(Random(seed), 20, 20_000)
+    owners = tuple(replace(one, headroom=Headroom(order=limit)) for one in world.accounts)
+    split = planned(request, replace(world, accounts=owners))
+    rules = {(m.instrument.exchange, m.instrument.symbol): m.instrument for m in world.markets}
+    with localcontext(EXACT):
+        assert whole_of(split) == whole_of(whole)
+        assert_never_short(split, world)
+        for trade in split.trades:
+            rule = rules[trade.exchange, trade.symbol]
+            assert is_multiple(trade.quantity, rule.lot_size)
+            assert trade.quantity * trade.est_price >= (rule.min_notional or 0)
+            assert trade.est_value >= (request.constraints.min_trade_value or 0)
+            is_warned = ("order_over_limit", trade.symbol) in {
+                (one.code, one.subject) for one in split.warnings
+            }
+            assert trade.est_value <= limit or is_warned
+
+
+def whole_of(plan: Plan) -> dict[tuple[object, ...], Decimal]:
+    """What is traded in each market by each account, in the order it begins."""
+    sums: dict[tuple[object, ...], Decimal] = defaultdict(Decimal)
+    for one in plan.trades:
+        sums[one.account_id, one.symbol, one.side, one.phase, one.reason] += one.quantity
+    return sums
 
 
 def spoiled(name: str, plan: Plan) -> Plan:
