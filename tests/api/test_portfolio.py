@@ -276,7 +276,7 @@ def _with_a_parameter(path: str) -> str:
 def _forget_the_moment(part: object) -> None:
     """Drop what two requests cannot share: their ids, and the ages that passed between them."""
     if isinstance(part, dict):
-        for name in ("request_id", "age_ms"):
+        for name in ("request_id", "age_ms", "facts_as_of"):
             part.pop(name, None)
         if "meta" in part:
             part["meta"].pop("as_of")

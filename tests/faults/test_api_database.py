@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from alphapulse.database.adapters.folder import SqliteFiles
 from alphapulse.database.settings import DatabaseSettings
-from alphapulse.services import database_watch
+from alphapulse.services import database_watch, facts
 from tests.eventually import eventually
 from tests.fixtures.api import RunningApi, body, serve_api
 
@@ -70,6 +70,41 @@ async def test_a_sqlite_folder_that_vanishes_is_said_everywhere_until_it_is_back
         assert (await api.get("/api/exchange/accounts")).status == 200
         assert (await database_says(api))["status"] == "ok"
         assert await is_ready(api, 200)
+
+
+async def test_facts_that_cannot_be_read_again_show_their_age_until_they_can(
+    sqlite_settings: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "REFRESH_S", 0.05)
+    monkeypatch.setattr(facts, "STALE_AFTER_S", 2.0)
+    async with serve_api(sqlite_settings.model_copy(update=IMPATIENT), tmp_path) as api:
+        await api.set_up()
+        await api.add_account("main", USD="2")
+
+        async def summary() -> Any:
+            return await body(await api.get("/api/portfolio/summary?currency=USD"))
+
+        async def is_complete() -> bool:
+            told = await summary()
+            return told["meta"]["complete"] and told["residuals"] is not None
+
+        async def is_stale() -> bool:
+            return "facts_stale" in {one["code"] for one in (await summary())["meta"]["warnings"]}
+
+        await eventually(is_complete)
+        folder = SqliteFiles.of(sqlite_settings.url).money.parent
+        away = folder.with_name("away")
+        folder.rename(away)
+        await eventually(is_stale)
+        told = await summary()
+        (old,) = [one for one in told["meta"]["warnings"] if one["code"] == "facts_stale"]
+        assert old["subject"] == ["change", "residuals", "first_activity_at"]
+        assert told["facts_as_of"] in old["message"]
+        assert told["meta"]["complete"] is False
+        assert told["residuals"] == []  # the last good ones
+
+        away.rename(folder)
+        await eventually(is_complete)
 
 
 async def test_a_sqlite_folder_that_is_deleted_is_never_replaced_by_an_empty_one(

@@ -69,8 +69,8 @@ class EncodedAnswers:
         services = self._services
         snapshot = services.portfolio.value(viewer)
         basis = services.basis.of(snapshot)
-        openings = services.facts.openings
-        return positions.page_of(snapshot, services.live, openings, basis, _POSITIONS, NO_ID)
+        live, facts = services.live, services.facts
+        return positions.page_of(snapshot, live, facts, basis, _POSITIONS, NO_ID)
 
     def _balance(self, viewer: Viewer) -> BaseModel:
         service = self._services.portfolio

@@ -7,7 +7,7 @@ put together of that.
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from loguru import logger
@@ -26,6 +26,9 @@ from alphapulse.services.openings import Openings
 
 REFRESH_S = 10.0
 
+STALE_AFTER_S = 3 * REFRESH_S
+"""Two readings in a row were missed."""
+
 HISTORY = max(WINDOWS) * 11 / 10
 """The longest change may begin a tenth of its length earlier."""
 
@@ -33,6 +36,10 @@ SERIES_KEPT = 100
 """A household has a handful of viewers."""
 
 _Key: TypeAlias = tuple[tuple[AccountId, ...], Asset]
+
+
+FIELDS = ("change", "residuals", "first_activity_at")
+"""What a summary says of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +52,11 @@ class AccountFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of some accounts together; what is ``None`` was not read yet."""
+    """What is known of some accounts together as of ``as_of``; what is ``None`` was not read
+    yet. ``is_stale``: newer facts should be there, and are not."""
 
+    as_of: datetime | None = None
+    is_stale: bool = False
     changes: tuple[Change, ...] | None = None
     first_activity_at: datetime | None = None
     residuals: tuple[AssetBook, ...] | None = None
@@ -54,9 +64,7 @@ class Facts:
     @property
     def unread(self) -> tuple[str, ...]:
         """The fields of a summary that cannot be told yet."""
-        if self.residuals is None:
-            return ("change", "residuals", "first_activity_at")
-        return ()
+        return FIELDS if self.residuals is None else ()
 
 
 NO_FACTS = Facts()
@@ -69,6 +77,8 @@ class FactsService:
         self._database = database
         self._recorder = recorder
         self._clock = clock
+        self.as_of: datetime | None = None
+        """When everything was last read; ``None`` before the first time."""
         self.openings = Openings()
         self._accounts: dict[AccountId, AccountFacts] = {}
         self._recorded: tuple[object, ...] = ()
@@ -95,6 +105,7 @@ class FactsService:
         Raises:
             DatabaseError: not now; what was read before stays.
         """
+        now = self._clock.now()
         found: dict[AccountId, AccountFacts] = {}
         async with self._database.read() as unit:
             for account in await unit.accounts.list():
@@ -107,7 +118,13 @@ class FactsService:
         if recorded != self._recorded:
             await self._read_history(list(found))
             self._recorded = recorded
-        self._accounts = found
+        self._accounts, self.as_of = found, now
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the database has not told anything new for too long."""
+        age = None if self.as_of is None else self._clock.now() - self.as_of
+        return age is not None and age > timedelta(seconds=STALE_AFTER_S)
 
     def of(self, accounts: Collection[Account], currency: Asset) -> Facts:
         """What is known of these accounts together, right now."""
@@ -117,6 +134,8 @@ class FactsService:
             return NO_FACTS
         began = [one.first_activity_at for one in there if one.first_activity_at is not None]
         return Facts(
+            as_of=self.as_of,
+            is_stale=self.is_stale,
             changes=changes(self._series(accounts, currency), self._clock.now()),
             first_activity_at=min(began, default=None),
             residuals=tuple(book for one in there for book in one.residuals),

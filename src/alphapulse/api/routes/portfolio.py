@@ -112,5 +112,5 @@ async def get_positions(
     only = [AccountId(account) for account in query.account]
     snapshot = services.portfolio.snapshot(viewer, only)
     basis = services.basis.of(snapshot, query.method)
-    openings = services.facts.openings
-    return positions.page_of(snapshot, services.live, openings, basis, query, request_id)
+    live, facts = services.live, services.facts
+    return positions.page_of(snapshot, live, facts, basis, query, request_id)

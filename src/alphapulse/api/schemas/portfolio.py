@@ -150,6 +150,11 @@ class Summary(Body):
     position_count: int
     open_order_count: int
     first_activity_at: Timestamp | None = None
+    facts_as_of: Timestamp | None = Field(
+        default=None,
+        description="When `residuals`, `first_activity_at` and what `change` is made of were read. "
+        "Where that is too long ago there is a warning, and `complete` is false.",
+    )
 
 
 class PositionsQuery(Input):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from alphapulse.api.schemas.base import Meta, WarningView, not_available_yet
+from alphapulse.api.schemas.base import Meta, WarningView, not_available_yet, stamp
 from alphapulse.domain.sync import SyncState, SyncStatus
 from alphapulse.domain.valuation import Quality
 from alphapulse.services.portfolio import AccountHealth, Snapshot
@@ -40,6 +40,15 @@ def meta_of(snapshot: Snapshot, request_id: str, later: tuple[str, ...] = ()) ->
 def warned(meta: Meta, *warnings: WarningView) -> Meta:
     """The same, and these warnings."""
     return meta.model_copy(update={"warnings": (*meta.warnings, *warnings)})
+
+
+def grown_old(meta: Meta, as_of: datetime | None, *subjects: str) -> Meta:
+    """The same of an answer of which these fields are as of then, because nothing newer can be
+    read."""
+    since = "an unknown time" if as_of is None else stamp(as_of)
+    message = f"As of {since}: the database tells nothing newer at present."
+    old = WarningView(code="facts_stale", message=message, subject=subjects)
+    return warned(meta, old).model_copy(update={"complete": False})
 
 
 def failure_of(status: SyncStatus | None) -> str | None:

@@ -14,7 +14,7 @@ from alphapulse.api.schemas.portfolio import (
     UnpricedLine,
 )
 from alphapulse.api.views.history import history_warnings
-from alphapulse.api.views.meta import failure_of, meta_of
+from alphapulse.api.views.meta import failure_of, grown_old, meta_of
 from alphapulse.api.views.positions import Line, lines_of
 from alphapulse.domain.account import Account
 from alphapulse.domain.balance import Wallet
@@ -22,7 +22,7 @@ from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.portfolio import HoldingValue
 from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.valuation import settle_of
-from alphapulse.services.facts import Facts
+from alphapulse.services.facts import FIELDS, Facts
 from alphapulse.services.history import NetWorthHistory
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.portfolio import AccountHealth, PortfolioService, Snapshot
@@ -44,8 +44,9 @@ def summary_of(
     """Everything the summary says about a snapshot."""
     valuation = snapshot.valuation
     lines = lines_of(snapshot, live)
+    meta = meta_of(snapshot, request_id, facts.unread)
     return Summary(
-        meta=meta_of(snapshot, request_id, facts.unread),
+        meta=grown_old(meta, facts.as_of, *FIELDS) if facts.is_stale else meta,
         total_value=valuation.total,
         total_assets=valuation.total_assets,
         total_debt=valuation.total_debt,
@@ -70,6 +71,7 @@ def summary_of(
         position_count=len(lines),
         open_order_count=service.open_order_count(snapshot.accounts),
         first_activity_at=facts.first_activity_at,
+        facts_as_of=facts.as_of,
     )
 
 

@@ -15,7 +15,7 @@ from alphapulse.api.schemas.portfolio import (
     PositionView,
 )
 from alphapulse.api.views import basis as basis_views
-from alphapulse.api.views.meta import meta_of, warned
+from alphapulse.api.views.meta import grown_old, meta_of, warned
 from alphapulse.domain.account import Account
 from alphapulse.domain.balance import Wallet
 from alphapulse.domain.identifiers import Symbol
@@ -27,6 +27,7 @@ from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.valuation import CONVERTED, Quality, parts
 from alphapulse.errors import InvalidInput
 from alphapulse.services.basis import Basis
+from alphapulse.services.facts import FactsService
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.openings import Openings
 from alphapulse.services.portfolio import AccountHealth, Snapshot
@@ -111,13 +112,13 @@ def view_of(line: Line, snapshot: Snapshot, basis: Basis | None) -> PositionView
 def page_of(
     snapshot: Snapshot,
     live: LiveState,
-    openings: Openings,
+    facts: FactsService,
     basis: Basis | None,
     query: PositionsQuery,
     request_id: str,
 ) -> PositionPage:
     """The positions that ``query`` asks for."""
-    lines = lines_of(snapshot, live, openings, include_zero=query.include_zero)
+    lines = lines_of(snapshot, live, facts.openings, include_zero=query.include_zero)
     views = [view_of(line, snapshot, basis) for line in lines]
     if query.group_by != "none":
         views = _grouped(views, by_account=query.group_by == "account")
@@ -126,6 +127,8 @@ def page_of(
     meta = meta_of(snapshot, request_id, LATER)
     if basis is None:
         meta = warned(meta, basis_views.NOT_COUNTED_LINES)
+    if facts.is_stale and snapshot.valuation.positions:
+        meta = grown_old(meta, facts.as_of, "opened_at")
     return PositionPage(meta=meta, items=items, next_cursor=next_cursor)
 
 
