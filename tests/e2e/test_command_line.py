@@ -7,9 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -147,6 +150,25 @@ async def test_the_portfolio_is_the_sum_of_its_positions(demo: Demo) -> None:
 
     await eventually(is_priced)
     assert "ETHW" in demo.run("portfolio").stdout
+
+
+async def test_what_the_ledger_says_was_held_a_second_ago_is_what_is_held(demo: Demo) -> None:
+    def held(*options: str) -> dict[tuple[str, str], Decimal]:
+        found: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for line in demo.json("portfolio", *options)["positions"]:
+            if line["side"] is None:
+                found[line["account_id"], line["asset"]] += Decimal(line["quantity"])
+        return dict(found)
+
+    def adds_up() -> bool:
+        a_second_ago = (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
+        assert held("--as-of", a_second_ago) == held()
+        return True
+
+    await eventually(adds_up)
+    told = demo.run("portfolio", "--as-of", "2001-01-01")
+    assert told.returncode != 0
+    assert "first activity" in told.stderr
 
 
 async def test_prices_are_shown_once(demo: Demo) -> None:

@@ -1,6 +1,7 @@
 """`alphapulse portfolio`: what everything is worth now, how old that is, and how it changed."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -17,6 +18,9 @@ def portfolio(
     currency: Annotated[
         str | None, typer.Option(help="Value in this currency. [default: your own]")
     ] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(help="As it was then (UTC), by the ledger. [default: now]")
+    ] = None,
     folder: DataDir = None,
     demo: Demo = False,
     as_json: AsJson = False,
@@ -26,6 +30,8 @@ def portfolio(
 
     client = LocalClient(data_dir(folder, demo=demo))
     query = {"currency": currency} if currency else {}
+    if as_of is not None:
+        query["as_of"] = as_of.replace(tzinfo=UTC).isoformat()
     summary = client.get("/api/portfolio/summary", query)
     positions = client.get("/api/portfolio/positions", query)
     history = []
@@ -35,7 +41,10 @@ def portfolio(
     if as_json:
         print_json({"summary": summary, "positions": positions["items"], "history": history})
         return
-    _show_summary(summary)
+    if as_of is None:
+        _show_summary(summary)
+    else:
+        _show_then(summary)
     _show_changes(summary, history)
     _show_positions(positions["items"])
 
@@ -52,6 +61,20 @@ def _show_summary(summary: dict) -> None:  # type: ignore[type-arg]
             out.print(
                 f"  [yellow]stale[/] {account['label']}: {account['last_error'] or 'too old'}"
             )
+    _show_unpriced(summary)
+
+
+def _show_then(summary: dict) -> None:  # type: ignore[type-arg]
+    meta = summary["meta"]
+    total = grouped(summary["total_value"], 2) or "unknown"
+    out.print(f"[bold]{total} {meta['currency']}[/]  as it was at {meta['as_of']}")
+    for warning in meta["warnings"]:
+        if warning["code"] not in {"unpriced", "not_known_then"}:
+            out.print(f"  [yellow]{', '.join(warning['subject'])}[/]: {warning['message']}")
+    _show_unpriced(summary)
+
+
+def _show_unpriced(summary: dict) -> None:  # type: ignore[type-arg]
     for item in summary["unpriced"]:
         quantity = UNKNOWN if item["quantity"] is None else item["quantity"]
         out.print(f"  [yellow]unpriced[/] {quantity} {item['asset']}: {item['reason']}")

@@ -4,13 +4,22 @@ The same paths as those of live prices, over markets that exist or existed and p
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 
-from alphapulse.domain.identifiers import Asset
+from alphapulse.domain.identifiers import Asset, ExchangeId
 from alphapulse.domain.money import EXACT
-from alphapulse.domain.rate_book import end_of
+from alphapulse.domain.rate_book import RateBook, end_of, minute_of
 from alphapulse.domain.rates import Rate, RateQuality, RateWant
-from alphapulse.domain.valuation import CONVERTED, LegKey, Route, Step, shortest_routes
+from alphapulse.domain.valuation import (
+    CONVERTED,
+    LegKey,
+    Price,
+    Quality,
+    Route,
+    Step,
+    shortest_routes,
+)
 
 
 class PastMarkets:
@@ -57,3 +66,34 @@ def close_along(route: Route, closes: Iterable[Decimal], want: RateWant) -> Rate
 def _source(leg: LegKey) -> str:
     base, quote, exchange, is_index = leg
     return f"{exchange}:{base} index 1m" if is_index else f"{exchange}:{base}/{quote} 1m"
+
+
+_QUALITIES = {
+    RateQuality.LIVE: Quality.LIVE,
+    RateQuality.CLOSE: Quality.LIVE,
+    RateQuality.MANUAL: Quality.LIVE,
+    RateQuality.NEAREST: Quality.DELAYED,
+    RateQuality.ESTIMATED: Quality.ESTIMATED,
+    RateQuality.STALE: Quality.STALE,
+}
+
+
+class PricesThen:
+    """The rates of a moment as prices; remembers what is not known for sure."""
+
+    def __init__(self, book: RateBook) -> None:
+        self._book = book
+        self.wanted: set[RateWant] = set()
+
+    def price(
+        self, asset: Asset, currency: Asset, *, now: datetime, near: ExchangeId | None = None
+    ) -> Price | None:
+        """One ``asset`` in ``currency`` at ``now``, that moment of the past; wherever it lay."""
+        if asset == currency:
+            return Price(Decimal(1), currency, now, "identity", Quality.LIVE)
+        rate = self._book.rate(asset, now)
+        if rate is None or not rate.quality.is_firm:
+            self.wanted.add(RateWant(currency, asset, minute_of(now)))
+        if rate is None:
+            return None
+        return Price(rate.value, currency, rate.as_of, rate.source, _QUALITIES[rate.quality])

@@ -15,7 +15,7 @@ from alphapulse.domain.balance import Balance
 from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol
 from alphapulse.domain.money import EXACT, total
 from alphapulse.domain.position import Position
-from alphapulse.domain.valuation import Price, PriceBook, settle_of
+from alphapulse.domain.valuation import Price, Prices, settle_of
 
 # Money that is kept to pay with, not to gain from. A label for a subtotal: every one of these is
 # still priced by its markets.
@@ -119,7 +119,7 @@ class Valuation:
 def value_portfolio(
     holdings: Iterable[Holding],
     positions: Iterable[Position],
-    book: PriceBook,
+    book: Prices,
     marks: Mapping[tuple[ExchangeId, Symbol], Decimal],
     currency: Asset,
     now: datetime,
@@ -160,9 +160,7 @@ def value_portfolio(
     )
 
 
-def value_holding(
-    holding: Holding, book: PriceBook, currency: Asset, now: datetime
-) -> HoldingValue:
+def value_holding(holding: Holding, book: Prices, currency: Asset, now: datetime) -> HoldingValue:
     """Total times price, and borrowed times price."""
     balance = holding.balance
     price = book.price(balance.asset, currency, now=now, near=holding.exchange)
@@ -178,7 +176,7 @@ def value_holding(
 
 def value_position(
     position: Position,
-    book: PriceBook,
+    book: Prices,
     marks: Mapping[tuple[ExchangeId, Symbol], Decimal],
     currency: Asset,
     now: datetime,

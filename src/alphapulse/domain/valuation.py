@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -148,6 +149,20 @@ def settle_of(symbol: Symbol) -> Asset:
     """What a derivative pays in; the quote where the symbol names nothing else."""
     settle = symbol.partition(":")[2].partition("-")[0]
     return Asset(settle) if settle else parts(symbol)[1]
+
+
+class Prices(Protocol):
+    """What things are worth at one time."""
+
+    def price(
+        self, asset: Asset, currency: Asset, *, now: datetime, near: ExchangeId | None = None
+    ) -> Price | None:
+        """One ``asset`` in ``currency`` at ``now``; ``None`` where nobody knows.
+
+        Args:
+            near: the exchange that holds the asset; its own markets go first among equals.
+        """
+        ...
 
 
 class PriceBook:

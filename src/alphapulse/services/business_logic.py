@@ -35,6 +35,7 @@ from alphapulse.services.order_facts import OrderFacts
 from alphapulse.services.order_placing import OrderPlacer
 from alphapulse.services.order_preview import Previewer
 from alphapulse.services.orders import OrderService
+from alphapulse.services.past_portfolio import PastPortfolio
 from alphapulse.services.portfolio import PortfolioService
 from alphapulse.services.rebalancing.aims import Aims
 from alphapulse.services.rebalancing.executor import Executor
@@ -70,6 +71,7 @@ class Services:
     clock: Clock
     live: LiveState
     portfolio: PortfolioService
+    past: PastPortfolio
     history: HistoryService
     facts: FactsService
     market: MarketService
@@ -172,6 +174,7 @@ class BusinessLogic:
                 clock=clock,
                 live=live,
                 portfolio=portfolio,
+                past=PastPortfolio(database, live, portfolio, clock),
                 history=HistoryService(database, live, clock),
                 facts=FactsService(database, recorder, clock),
                 market=MarketService(live, clock),

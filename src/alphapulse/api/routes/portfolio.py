@@ -17,10 +17,11 @@ from alphapulse.api.schemas.portfolio import (
     Summary,
     SummaryQuery,
 )
+from alphapulse.api.views import past, positions
 from alphapulse.api.views import portfolio as views
-from alphapulse.api.views import positions
 from alphapulse.api.views.basis import with_basis
 from alphapulse.api.views.history import performance_view, samples_of
+from alphapulse.api.views.orders import utc
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.domain.money import ZERO
@@ -54,6 +55,12 @@ async def get_summary(
     """
     asker, viewer = viewer, services.portfolio.seen_in(viewer, query.currency)
     only = [AccountId(account) for account in query.account]
+    is_span_asked = query.range_ is not None or query.from_ is not None or query.to is not None
+    if (at := utc(query.as_of)) is not None:
+        if is_span_asked or _OVER_TIME & set(query.include):
+            raise InvalidInput("a moment, or a span of time, not both", field="as_of")
+        then = await services.past.snapshot(viewer, only, at)
+        return past.summary_then(then, request_id, min_value=query.min_value or ZERO)
     snapshot = services.portfolio.snapshot(viewer, only)
     await _refresh(snapshot.accounts, query.max_age_s, services)
     summary = views.summary_of(
@@ -65,7 +72,6 @@ async def get_summary(
         min_value=query.min_value or ZERO,
     )
     summary = with_basis(summary, services.basis.of(snapshot, query.method))
-    is_span_asked = query.range_ is not None or query.from_ is not None or query.to is not None
     if not is_span_asked and not _OVER_TIME & set(query.include):
         return summary
     history = await read_history(query, asker, services)
@@ -110,6 +116,9 @@ async def get_positions(
     """
     viewer = services.portfolio.seen_in(viewer, query.currency)
     only = [AccountId(account) for account in query.account]
+    if (at := utc(query.as_of)) is not None:
+        then = await services.past.snapshot(viewer, only, at)
+        return past.positions_then(then, query, request_id)
     snapshot = services.portfolio.snapshot(viewer, only)
     basis = services.basis.of(snapshot, query.method)
     live, facts = services.live, services.facts

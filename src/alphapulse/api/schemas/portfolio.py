@@ -1,6 +1,7 @@
 """Bodies of the portfolio routes."""
 
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -29,6 +30,15 @@ PositionType = Literal["spot", "margin", "perp", "future", "earn"]
 Part = Literal["performance", "allocation", "accounts", "history", "risk"]
 
 
+AsOf = Annotated[
+    datetime | None,
+    Field(
+        description="What was held then, by the ledger, at the prices of that minute; what the "
+        "ledger does not tell is null. A price that is not known yet is fetched: ask again."
+    ),
+]
+
+
 class SummaryQuery(PerformanceQuery, HistoryQuery):
     """Which accounts, in which currency, and what besides the figures of now.
 
@@ -49,6 +59,7 @@ class SummaryQuery(PerformanceQuery, HistoryQuery):
         description="Accounts that were read longer ago are read again soon; nothing waits.",
     )
     method: Method = Field(default=Method.FIFO, description="Which lots are sold first.")
+    as_of: AsOf = None
 
 
 class Share(View):
@@ -148,7 +159,7 @@ class Summary(Body):
     missing_basis: list[UnpricedLine] | None = None
     residuals: list[ResidualLine] | None = None
     position_count: int
-    open_order_count: int
+    open_order_count: int | None
     first_activity_at: Timestamp | None = None
     facts_as_of: Timestamp | None = Field(
         default=None,
@@ -171,6 +182,7 @@ class PositionsQuery(Input):
         default=None, description="Leaves out what is worth less; unpriced lines stay."
     )
     include_zero: bool = False
+    as_of: AsOf = None
     sort: Literal["id", "-value", "value"] = "id"
     cursor: Cursor = None
     limit: Limit = 100
@@ -269,7 +281,7 @@ class PortfolioRow(View):
     accounts: list[AccountLine]
     unpriced: list[UnpricedLine]
     position_count: int
-    open_order_count: int
+    open_order_count: int | None
 
     @classmethod
     def of(cls, summary: Summary) -> "PortfolioRow":

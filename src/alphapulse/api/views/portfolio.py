@@ -19,7 +19,7 @@ from alphapulse.api.views.positions import Line, lines_of
 from alphapulse.domain.account import Account
 from alphapulse.domain.balance import Wallet
 from alphapulse.domain.money import EXACT, ZERO, total
-from alphapulse.domain.portfolio import HoldingValue
+from alphapulse.domain.portfolio import HoldingValue, Valuation
 from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.valuation import settle_of
 from alphapulse.services.facts import FIELDS, Facts
@@ -28,6 +28,7 @@ from alphapulse.services.live_state import LiveState
 from alphapulse.services.portfolio import AccountHealth, PortfolioService, Snapshot
 
 Kind = Literal["asset", "exchange", "account", "type"]
+KINDS: tuple[Kind, ...] = ("asset", "exchange", "account", "type")
 _Window = Literal["1h", "24h", "7d"]
 _WINDOWS: tuple[_Window, ...] = ("1h", "24h", "7d")
 
@@ -55,18 +56,10 @@ def summary_of(
         unrealized_pnl=valuation.unrealized_pnl,
         change=_changes(facts),
         allocation=[
-            share for share in _allocation(lines, snapshot) if abs(share.value) >= min_value
+            share for share in allocation(lines, snapshot) if abs(share.value) >= min_value
         ],
         accounts=[_account(account, snapshot, service) for account in snapshot.accounts],
-        unpriced=[
-            UnpricedLine(
-                asset=line.asset,
-                quantity=line.quantity,
-                accounts=list(line.accounts),
-                reason=line.reason,
-            )
-            for line in valuation.unpriced
-        ],
+        unpriced=unpriced_lines(valuation),
         residuals=_residuals(facts),
         position_count=len(lines),
         open_order_count=service.open_order_count(snapshot.accounts),
@@ -134,9 +127,24 @@ def _account(account: Account, snapshot: Snapshot, service: PortfolioService) ->
     )
 
 
-def _allocation(lines: list[Line], snapshot: Snapshot) -> Iterable[Share]:
-    """How the total is made up, four ways, the largest first."""
-    for kind in ("asset", "exchange", "account", "type"):
+def unpriced_lines(valuation: Valuation) -> list[UnpricedLine]:
+    """What is in no total."""
+    return [
+        UnpricedLine(
+            asset=line.asset,
+            quantity=line.quantity,
+            accounts=list(line.accounts),
+            reason=line.reason,
+        )
+        for line in valuation.unpriced
+    ]
+
+
+def allocation(
+    lines: list[Line], snapshot: Snapshot, kinds: Iterable[Kind] = KINDS
+) -> Iterable[Share]:
+    """How the total is made up, in several ways, the largest first."""
+    for kind in kinds:
         sums: dict[str, Decimal] = {}
         for line in lines:
             net = line.value.net if isinstance(line.value, HoldingValue) else line.value.value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from alphapulse.api.schemas.base import PriceView
+from alphapulse.api.schemas.base import Meta, PriceView
 from alphapulse.api.schemas.portfolio import (
     DerivativeView,
     PositionPage,
@@ -103,7 +103,7 @@ def view_of(line: Line, snapshot: Snapshot, basis: Basis | None) -> PositionView
     """A line in words, with its ages as of the snapshot, and what it cost as far as that is
     counted."""
     if isinstance(line.value, HoldingValue):
-        view = _holding(line, line.value, snapshot)
+        view = holding_view(line, line.value, snapshot)
         return view.model_copy(update=basis_views.of_holding(line.value, basis))
     contract = _contract(line, line.value, snapshot)
     return contract.model_copy(update=basis_views.of_contract(line.value, basis))
@@ -120,15 +120,20 @@ def page_of(
     """The positions that ``query`` asks for."""
     lines = lines_of(snapshot, live, facts.openings, include_zero=query.include_zero)
     views = [view_of(line, snapshot, basis) for line in lines]
-    if query.group_by != "none":
-        views = _grouped(views, by_account=query.group_by == "account")
-    views = [view for view in views if _is_wanted(view, query)]
-    items, next_cursor = _cut(views, query)
     meta = meta_of(snapshot, request_id, LATER)
     if basis is None:
         meta = warned(meta, basis_views.NOT_COUNTED_LINES)
     if facts.is_stale and snapshot.valuation.positions:
         meta = grown_old(meta, facts.as_of, "opened_at")
+    return paged(views, query, meta)
+
+
+def paged(views: list[PositionView], query: PositionsQuery, meta: Meta) -> PositionPage:
+    """Of these positions what ``query`` asks for, grouped and sorted as it says."""
+    if query.group_by != "none":
+        views = _grouped(views, by_account=query.group_by == "account")
+    views = [view for view in views if _is_wanted(view, query)]
+    items, next_cursor = _cut(views, query)
     return PositionPage(meta=meta, items=items, next_cursor=next_cursor)
 
 
@@ -137,7 +142,8 @@ def dashed(symbol: Symbol) -> str:
     return symbol.replace("/", "-").replace(":", "-")
 
 
-def _holding(line: Line, held: HoldingValue, snapshot: Snapshot) -> PositionView:
+def holding_view(line: Line, held: HoldingValue, snapshot: Snapshot) -> PositionView:
+    """One asset in one wallet, without what it cost."""
     balance, price, valuation = held.holding.balance, held.price, snapshot.valuation
     return PositionView(
         id=line.id,

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 from loguru import logger
@@ -34,6 +35,8 @@ from alphapulse.observability.metrics import LEDGER_CONTRADICTIONS
 KEYS_AT_ONCE = 5000
 """SQLite takes so many values in one statement, and more."""
 ENTRIES_AT_ONCE = 10_000
+ENTRIES_SUMMED_AT_ONCE = 2000
+"""By a loop that serves users, which must not wait for more."""
 
 Key: TypeAlias = tuple[AccountId, str]
 Place: TypeAlias = tuple[AccountId, Book, Subject]
@@ -109,6 +112,21 @@ class Ledger:
         return {
             (row.book, row.subject): Sum(row.quantity, row.quantity_after_opening) for row in rows
         }
+
+    async def held_at(self, account_id: AccountId, at: datetime) -> dict[Subject, Decimal]:
+        """What the account's entries up to a moment add up to at the exchange, by subject."""
+        held = {
+            subject: one.quantity
+            for (book, subject), one in (await self.sums(account_id)).items()
+            if book is Book.VENUE
+        }
+        last = 0
+        while rows := await self._held_after(account_id, at, last):
+            for row in rows:
+                if row.subject is not None:
+                    held[row.subject] = EXACT.subtract(held[row.subject], row.quantity)
+            last = rows[-1].id
+        return held
 
     async def open_books(self, account_id: AccountId, opened: Mapping[Subject, datetime]) -> None:
         """Count anew what moved after the books of these subjects were opened."""
@@ -242,6 +260,17 @@ class Ledger:
         page = entries.subquery()
         wanted = select(page.c.id, page.c.occurred_at, *_POSTING)
         wanted = wanted.join(ledger_postings, _P.entry_id == page.c.id).order_by(page.c.id)
+        return await self._statements.rows(wanted)
+
+    async def _held_after(
+        self, account_id: AccountId, at: datetime, row_id: int
+    ) -> Sequence[Row[Any]]:
+        """What the next entries after a moment moved at the exchange, in the order of recording."""
+        mine = (_E.account_id == account_id) & (_E.occurred_at > at) & (_E.id > row_id)
+        page = select(_E.id).where(mine).order_by(_E.id).limit(ENTRIES_SUMMED_AT_ONCE).subquery()
+        theirs = (_P.entry_id == page.c.id) & (_P.book == Book.VENUE)
+        wanted = select(page.c.id, _P.subject, _P.quantity)
+        wanted = wanted.join(ledger_postings, theirs, isouter=True).order_by(page.c.id)
         return await self._statements.rows(wanted)
 
     async def _name(self, key: Key, reference: str) -> None:

@@ -4,17 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from alphapulse.database.connection import Database
+from alphapulse.database.rate_books import read_rate_book
 from alphapulse.domain.identifiers import Asset, ExchangeId, Symbol
 from alphapulse.domain.ledger import Entry
-from alphapulse.domain.market import Ticker, Timeframe
-from alphapulse.domain.rate_book import (
-    BRIDGES,
-    LIVE_WITHIN,
-    NEAREST_WITHIN,
-    RateBook,
-    markets_for,
-    minute_of,
-)
+from alphapulse.domain.market import Ticker
+from alphapulse.domain.rate_book import LIVE_WITHIN, RateBook, minute_of
 from alphapulse.domain.rates import Rate, RateWant, rate_of
 from alphapulse.domain.valuation import PriceBook, Quality
 
@@ -81,18 +75,4 @@ class StoredPrices:
         if not assets:
             return
         times = [entry.occurred_at for entry in entries]
-        start, end = min(times) - NEAREST_WITHIN, max(times) + NEAREST_WITHIN
-        minutes = {minute_of(at) for at in times}
-        wanted = markets_for(assets, self._currency)
-        async with self._database.read() as tx:
-            notes = await tx.rates.between(self._currency, [*assets, *BRIDGES], start, end)
-        async with self._database.read_market() as market:
-            candles = [
-                candle
-                for ticker in await market.tickers.list()
-                if ticker.symbol in wanted
-                for candle in await market.candles.closed_at(
-                    ticker.exchange, ticker.symbol, Timeframe.M1, minutes
-                )
-            ]
-        self._book = RateBook(self._currency, notes, candles)
+        self._book = await read_rate_book(self._database, self._currency, assets, times)

@@ -1,0 +1,30 @@
+"""Database Layer: the rate book of some moments, put together from both stores."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from alphapulse.database.connection import Database
+from alphapulse.domain.identifiers import Asset
+from alphapulse.domain.market import Timeframe
+from alphapulse.domain.rate_book import BRIDGES, NEAREST_WITHIN, RateBook, markets_for, minute_of
+
+
+async def read_rate_book(
+    database: Database, currency: Asset, assets: Collection[Asset], times: Collection[datetime]
+) -> RateBook:
+    """What is noted and stored about these assets around these times, at least one."""
+    start, end = min(times) - NEAREST_WITHIN, max(times) + NEAREST_WITHIN
+    minutes = {minute_of(at) for at in times}
+    wanted = markets_for(assets, currency)
+    async with database.read() as tx:
+        notes = await tx.rates.between(currency, [*assets, *BRIDGES], start, end)
+    async with database.read_market() as market:
+        candles = [
+            candle
+            for ticker in await market.tickers.list()
+            if ticker.symbol in wanted
+            for candle in await market.candles.closed_at(
+                ticker.exchange, ticker.symbol, Timeframe.M1, minutes
+            )
+        ]
+    return RateBook(currency, notes, candles)
