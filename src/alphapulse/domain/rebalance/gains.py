@@ -1,6 +1,5 @@
 """Gains: what the sales of a plan would realize, by the lots as they were last counted. Pure."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ class HeldLots:
 
 class Gains:
     """Of sales one after another: each takes, in the order of the method, what those before it
-    left. The lots themselves stay as they are.
+    left. The lots themselves stay as they are: those of a place are copied at its first sale.
 
     Args:
         held: ``None`` where nothing is counted: then no gain is known.
@@ -35,7 +34,7 @@ class Gains:
 
     def __init__(self, held: HeldLots | None, currency: Asset) -> None:
         self._held, self._currency = held, currency
-        self._sold: dict[Place, Decimal] = defaultdict(Decimal)
+        self._stocks: dict[Place, Stock] = {}
 
     def of(self, place: Place, quantity: Decimal, proceeds: Decimal) -> Decimal | None:
         """What the next sale would gain; ``None`` where a lot that it takes has no known cost, or
@@ -44,19 +43,33 @@ class Gains:
         Args:
             proceeds: what it brings after fees, in the currency.
         """
+        return self._sold(place, quantity, proceeds, is_kept=False)
+
+    def sell(self, place: Place, quantity: Decimal, proceeds: Decimal) -> Decimal | None:
+        """As `of`, and the sales after it take other lots."""
+        return self._sold(place, quantity, proceeds, is_kept=True)
+
+    def _sold(
+        self, place: Place, quantity: Decimal, proceeds: Decimal, *, is_kept: bool
+    ) -> Decimal | None:
         if self._held is None:
             return None
         if place.asset == self._currency:
             return ZERO
-        stock = Stock(self._held.method)
-        for lot in self._held.lots.get(place, ()):
-            stock.put(copy(lot))
-        stock.take(self._sold[place])
+        if place not in self._stocks:
+            self._stocks[place] = _stock(self._held, place)
+        stock = self._stocks[place]
         taken, missing = stock.take(quantity)
         parts = parts_of(taken, missing, quantity, rounded(proceeds))
+        if not is_kept:
+            for lot in taken:
+                stock.put(lot)
         gains = [part.gain for part in parts if part.gain is not None]
         return total(gains) if len(gains) == len(parts) else None
 
-    def take(self, place: Place, quantity: Decimal) -> None:
-        """The next sale is planned."""
-        self._sold[place] += quantity
+
+def _stock(held: HeldLots, place: Place) -> Stock:
+    stock = Stock(held.method)
+    for lot in held.lots.get(place, ()):
+        stock.put(copy(lot))
+    return stock

@@ -239,15 +239,17 @@ class Trader:
             fee_rate=rate,
         )
 
-    def _gain(self, trade: Trade) -> Decimal | None:
-        """Of the next sale, at the worst price that is expected and after its fee."""
-        return self._gains.of(_place(trade), trade.spent, trade.got * self._prices[trade.gets])
+    def _sale(self, trade: Trade) -> tuple[Place, Decimal, Decimal]:
+        """Whose lots it takes, how much, and what it brings at the worst price that is expected
+        and after its fee."""
+        place = Place(trade.account_id, trade.spends)
+        return place, trade.spent, trade.got * self._prices[trade.gets]
 
     def _is_gain_allowed(self, trade: Trade) -> bool:
         limit = self._constraints.avoid_gain_above
         if limit is None:
             return True
-        gain = self._gain(trade)
+        gain = self._gains.of(*self._sale(trade))
         if gain is None:
             self.unjudged.add(trade.spends)
         if gain is None or self._realized + gain > limit:
@@ -263,8 +265,7 @@ class Trader:
             one = self._priced(leg, trade.phase, quantity, trade.est_price)
             one = replace(one, seq=len(self.trades) + 1)
             if one.phase is Phase.SELL:
-                one = replace(one, est_realized_pnl=self._gain(one))
-                self._gains.take(_place(one), one.spent)
+                one = replace(one, est_realized_pnl=self._gains.sell(*self._sale(one)))
             self.trades.append(one)
 
     def _orders(self, leg: Leg, trade: Trade) -> list[Decimal]:
@@ -294,11 +295,6 @@ class Trader:
     def _buy_reason(self, asset: Asset) -> TradeReason:
         is_off = asset in self._off_band
         return TradeReason.UNDERWEIGHT if is_off else TradeReason.COUNTERPART
-
-
-def _place(trade: Trade) -> Place:
-    """Whose lots it takes."""
-    return Place(trade.account_id, trade.spends)
 
 
 def _is_below_minimum(way: Way, quantity: Decimal, price: Decimal) -> bool:

@@ -86,8 +86,9 @@ def test_a_sale_takes_the_lots_in_the_order_of_the_method(method: Method, gain: 
     assert gains.of(AT_BTC, Decimal("1.5"), Decimal(75_000)) == Decimal(gain)
 
 
-def test_asking_twice_says_the_same_and_leaves_the_lots_as_they_are() -> None:
-    lots = held(lot("1", "20000", 30), lot("1", "60000", 20))
+@pytest.mark.parametrize("method", [Method.FIFO, Method.LIFO, Method.HIFO])
+def test_asking_twice_says_the_same_and_leaves_the_lots_as_they_are(method: Method) -> None:
+    lots = held(lot("1", "20000", 30), lot("1", "60000", 20), method=method)
     gains = Gains(lots, USDT)
     first = gains.of(AT_BTC, Decimal("1.5"), Decimal(75_000))
     assert gains.of(AT_BTC, Decimal("1.5"), Decimal(75_000)) == first
@@ -96,7 +97,7 @@ def test_asking_twice_says_the_same_and_leaves_the_lots_as_they_are() -> None:
 
 def test_the_next_sale_takes_what_the_one_before_left() -> None:
     gains = Gains(held(lot("1", "20000", 30), lot("1", "60000", 20)), USDT)
-    gains.take(AT_BTC, Decimal("0.5"))
+    assert gains.sell(AT_BTC, Decimal("0.5"), Decimal(25_000)) == 15_000
     # Half of the first at 20,000 and half of the second at 60,000, for 50,000.
     assert gains.of(AT_BTC, Decimal(1), Decimal(50_000)) == 10_000
 
