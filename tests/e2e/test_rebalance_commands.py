@@ -72,6 +72,12 @@ async def test_a_rule_is_named_with_its_assets(demo: Demo, account: str) -> None
     await eventually(is_planned, within_s=40)
     lone = demo.run("rebalance", "plan", "--rule", "risk_parity", *options)
     assert "--assets BTC,ETH" in lone.stderr
+    by_risk = ("--rule", "risk_parity", "--assets", "BTC,ETH", "--lookback", "25")
+    shown = demo.run("rebalance", "plan", *by_risk, *options, "--method", "hifo")
+    assert "RISK %" in shown.stdout, shown.stderr
+    shares = [line.split()[:3:2] for line in shown.stdout.splitlines()[1:3]]
+    assert shares == [["BTC", "50.00"], ["ETH", "50.00"]]
+    assert "From 25 bars of 1d" in " ".join(shown.stderr.split())
     past = ("--rule", "risk_parity", "--assets", "BTC,ETH", "--lookback", "980")
     refused = demo.run("rebalance", "plan", *past, *options)
     assert "inputs_not_good" in refused.stderr

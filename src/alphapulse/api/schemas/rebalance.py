@@ -91,7 +91,10 @@ class AimInput(Input):
 
     targets: list[TargetInput] = Field(default=[], max_length=ASSETS_MAX)
     rest_asset: AssetName | None = None
-    rule: RuleInput | None = None
+    rule: RuleInput | None = Field(
+        default=None,
+        examples=[{"kind": "risk_parity", "assets": ["BTC", "ETH"], "lookback_days": 90}],
+    )
     accounts: list[AccountName] = Field(
         default=[], max_length=100, description="Every active one by default."
     )
