@@ -9,12 +9,16 @@ import pytest
 
 from alphapulse.domain.account import Account
 from alphapulse.domain.cash_flow import FlowKind
+from alphapulse.domain.cost_basis.lots import Method
+from alphapulse.domain.cost_basis.records import Place
 from alphapulse.domain.events import BasisChanged, BasisQuestioned
 from alphapulse.domain.identifiers import Asset, UserId
 from alphapulse.domain.ledger import Entry
 from alphapulse.domain.rates import Rate, RateQuality
+from alphapulse.domain.rebalance.gains import HeldLots
 from alphapulse.pipeline.bookkeeping.bookkeeper import Bookkeeper
 from alphapulse.runtime.mailbox import Mailbox
+from alphapulse.services.lots import LotsWanted
 from tests.builders import make_user
 from tests.fixtures.api import RunningApi, body
 from tests.ledgers import bought, day, flowed, sold
@@ -49,9 +53,18 @@ class Lots:
         return await body(await self.api.post(path, said), status)
 
     async def record(self, *entries: Entry) -> None:
+        await self.note(*entries)
+        await self.count()
+
+    async def note(self, *entries: Entry) -> None:
+        """What is recorded and not counted yet."""
         async with self.api.services.accounts._database.begin() as tx:
             await tx.ledger.record(entries, self.api.clock.now())
-        await self.count()
+
+    async def held(self, currency: str = "USD") -> HeldLots | None:
+        """What the sales of a plan are told by."""
+        wanted = LotsWanted([self.main, self.other], Asset(currency), Method.FIFO)
+        return await self.api.services.lots.held(wanted)
 
     async def count(self) -> None:
         """What the processing worker does, now."""
@@ -102,6 +115,23 @@ async def test_each_lot_says_when_and_at_which_cost_it_was_acquired(lots: Lots) 
     assert [unknown[name] for name in ("cost", "basis_quality", "missing", "source")] == [
         None, "unknown", "origin", "arrival",
     ]  # fmt: skip
+
+
+async def test_a_plan_is_told_of_lots_only_when_all_that_was_recorded_is_counted(
+    lots: Lots,
+) -> None:
+    place = Place(lots.main.id, Asset("BTC"))
+    held = await lots.held()
+    assert held is not None
+    assert [one.cost for one in held.lots[place]] == [303, None]
+    assert await lots.held("EUR") is None
+
+    await lots.note(bought(5, "BTC/USD", "1", "500", account=MAIN))
+    assert await lots.held() is None
+    await lots.count()
+    held = await lots.held()
+    assert held is not None
+    assert [one.cost for one in held.lots[place]] == [303, None, 500]
 
 
 async def test_each_disposal_says_its_lots_rates_and_gain_by_the_method(lots: Lots) -> None:

@@ -27,7 +27,6 @@ T = TypeVar("T")
 KEPT_MAX = 500
 """Pasts that are kept; all are forgotten beyond that, and fetched again."""
 
-
 _FAILURE_KEPT_S = 10.0
 """An exchange that did not answer is not asked again at once: a page with many target sets would
 wait for each."""
@@ -91,15 +90,11 @@ class PastReader:
 
     async def _closes(self, market: Instrument, lookback: Lookback, now: datetime) -> Closes | str:
         """Of the bars that have closed; or why they are not known."""
-        first, key, now_s = (
-            lookback.first(now),
-            (key_of(market), lookback),
-            self._clock.monotonic_s(),
-        )
+        first, key = lookback.first(now), (key_of(market), lookback)
         kept, failed = self._kept.get(key), self._failed.get(key)
         if kept is not None and kept[0] == first:
             return kept[1]
-        if failed is not None and now_s - failed[0] < _FAILURE_KEPT_S:
+        if failed is not None and self._clock.monotonic_s() - failed[0] < _FAILURE_KEPT_S:
             return failed[1]
         said = await self._fetched(market, lookback, first)
         if isinstance(said, str):
