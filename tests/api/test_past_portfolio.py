@@ -130,7 +130,9 @@ async def test_a_price_nobody_knows_yet_is_null_listed_and_asked_for(
 ) -> None:
     found = await summary(api, then(3))
     assert (found["total_value"], found["meta"]["complete"]) == ("900", False)
-    assert [(line["asset"], line["quantity"]) for line in found["unpriced"]] == [("BTC", "1")]
+    (line,) = found["unpriced"]
+    assert (line["asset"], line["quantity"]) == ("BTC", "1")
+    assert line["reason"] == "no price of that minute is known, or not yet"
     async with api.services.accounts._database.read() as tx:
         assert await tx.rates.wanted(api.clock.now(), 9) == (RateWant(USD, BTC, day(3)),)
     await note(api, "BTC", "150", 3)

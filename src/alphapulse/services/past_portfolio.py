@@ -24,6 +24,8 @@ from alphapulse.services.live_state import LiveState
 from alphapulse.services.portfolio import AccountHealth, PortfolioService, Snapshot
 from alphapulse.services.viewer import Viewer
 
+NO_PRICE = "no price of that minute is known, or not yet"
+
 
 @dataclass(frozen=True, slots=True)
 class PastSnapshot(Snapshot):
@@ -86,7 +88,13 @@ class PastPortfolio:
         valuation = await self._valued(held, viewer.currency, at)
         contracts = _contracts(held)
         return PastSnapshot(
-            valuation=replace(valuation, unpriced=(*valuation.unpriced, *_profits(contracts))),
+            valuation=replace(
+                valuation,
+                unpriced=(
+                    *(replace(line, reason=NO_PRICE) for line in valuation.unpriced),
+                    *_profits(contracts),
+                ),
+            ),
             accounts=accounts,
             health={account.id: self._health(account) for account in accounts},
             first_activity_at=first_at,

@@ -70,7 +70,7 @@ class SyncSettings(BaseModel):
     order_lookups_per_read: int = Field(default=20, ge=1)
     """Orders that left the open ones are looked up one by one; the rest waits for the next read."""
 
-    past_rates_interval_s: float = Field(default=60.0, gt=0)
+    past_rates_interval_s: float = Field(default=15.0, gt=0)
     """How often it is looked whether the books lack prices of the past."""
     candle_refetch_s: float = Field(default=6 * 3600.0, gt=0)
     """How far back a hole in the 1m candles is refilled after a reconnect."""
