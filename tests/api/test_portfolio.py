@@ -15,6 +15,7 @@ from alphapulse.domain.events import (
     SyncStatusChanged,
 )
 from alphapulse.domain.identifiers import AccountId
+from alphapulse.domain.position import PositionSide
 from alphapulse.domain.sync import SyncState
 from alphapulse.domain.trading import AssetBook
 from tests.builders import make_fill, make_order, make_position
@@ -200,6 +201,62 @@ async def test_a_contract_says_since_when_it_is_held(rich: RunningApi) -> None:
     (line,) = (await body(await rich.get("/api/portfolio/positions?type=perp")))["items"]
 
     assert line["opened_at"] == stamp(opened_at)
+
+
+async def test_positions_and_balances_say_what_a_day_did_to_them(api: RunningApi) -> None:
+    await api.price("BTC/USD", "120", open_24h=Decimal(100))
+    await api.price("ETH/USD", "90", open_24h=Decimal(100))
+    await api.price("SOL/USD", "5")
+    await api.add_account("main", BTC="2", ETH="1", SOL="1", USD="7", NOPE="1")
+    await api.add_account("second", BTC="1")
+
+    page = await body(await api.get("/api/portfolio/positions?account=binance-main"))
+    balance = await body(await api.get("/api/exchange/balance?account=binance-main"))
+
+    expected = {
+        "BTC": {"abs": "40", "pct": "20"},
+        "ETH": {"abs": "-10", "pct": "-10"},
+        "SOL": None,
+        "USD": {"abs": "0", "pct": "0"},
+        "NOPE": None,
+    }
+    assert {one["asset"]: one["change_24h"] for one in page["items"]} == expected
+    lines = balance["accounts"][0]["balances"]
+    assert {one["asset"]: one["change_24h"] for one in lines} == expected
+    for answer in (page, balance):
+        (said,) = [w for w in answer["meta"]["warnings"] if w["code"] == "change_unknown"]
+        assert said["subject"] == ["NOPE", "SOL"]
+
+    path = "/api/portfolio/positions?group_by=asset&sort=-change_24h&limit=2"
+    page = await body(await api.get(path))
+    grouped = page["items"]
+    while (cursor := page["next_cursor"]) is not None:
+        page = await body(await api.get(f"{path}&cursor={cursor}"))
+        grouped += page["items"]
+    assert [one["asset"] for one in grouped] == ["BTC", "USD", "ETH", "NOPE", "SOL"]
+    assert grouped[0]["change_24h"] == {"abs": "60", "pct": "20"}
+    worst_first = (await body(await api.get("/api/portfolio/positions?sort=change_24h")))["items"]
+    assert [one["asset"] for one in worst_first] == ["ETH", "USD", "BTC", "BTC", "NOPE", "SOL"]
+
+
+async def test_a_contract_says_what_its_market_did_to_it_in_a_day(rich: RunningApi) -> None:
+    account, now = rich.services.live.accounts[AccountId("binance-main")], rich.clock.now()
+    position = make_position(
+        account_id=account.id, side=PositionSide.SHORT, occurred_at=now, received_at=now
+    )
+    async with rich.services.accounts._database.begin() as unit:
+        await unit.positions.upsert([position])
+    await rich.publish(PositionsChanged(account.id))
+    path = "/api/portfolio/positions?type=perp&currency=USDT"
+    await rich.price(position.symbol, "60000", mark=Decimal(60010))
+    (line,) = (await body(await rich.get(path)))["items"]
+    assert line["change_24h"] is None
+
+    await rich.price(position.symbol, "60000", mark=Decimal(60010), open_24h=Decimal(50000))
+
+    (line,) = (await body(await rich.get(path)))["items"]
+    # Half a bitcoin, sold, at 10 000 more than a day ago.
+    assert line["change_24h"] == {"abs": "-5000", "pct": "20"}
 
 
 @pytest.mark.parametrize("path", HOT)

@@ -152,6 +152,25 @@ async def test_the_portfolio_is_the_sum_of_its_positions(demo: Demo) -> None:
     assert "ETHW" in demo.run("portfolio").stdout
 
 
+async def test_positions_say_what_a_day_did_to_them_and_since_when_contracts_are_held(
+    demo: Demo,
+) -> None:
+    def is_said() -> bool:
+        positions = demo.json("portfolio", "--currency", "USD")["positions"]
+        unknown = {line["asset"] for line in positions if line["change_24h"] is None}
+        assert unknown == {"ETHW"}
+        assert all(line["opened_at"] for line in positions if line["side"] is not None)
+        # The index in US dollars and the market against USDT tell nearly the same.
+        (bitcoin, *_) = (line for line in positions if line["asset"] == "BTC")
+        (market, *_) = demo.json("prices", "BTC/USDT")["items"]
+        by_index, by_market = bitcoin["change_24h"]["pct"], market["change_24h_pct"]
+        assert abs(Decimal(by_index) - Decimal(by_market)) < 1
+        return True
+
+    await eventually(is_said)
+    assert "24H %" in demo.run("portfolio").stdout
+
+
 async def test_what_the_ledger_says_was_held_a_second_ago_is_what_is_held(demo: Demo) -> None:
     def held(*options: str) -> dict[tuple[str, str], Decimal]:
         found: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)

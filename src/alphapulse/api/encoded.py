@@ -73,8 +73,8 @@ class EncodedAnswers:
         return positions.page_of(snapshot, live, facts, basis, _POSITIONS, NO_ID)
 
     def _balance(self, viewer: Viewer) -> BaseModel:
-        service = self._services.portfolio
-        return exchange.balances_of(service.value(viewer), service, _BALANCE, NO_ID)
+        service, book = self._services.portfolio, self._services.live.book
+        return exchange.balances_of(service.value(viewer), service, book, _BALANCE, NO_ID)
 
     def _prices(self, viewer: Viewer) -> BaseModel:
         services = self._services

@@ -115,7 +115,7 @@ def _show_positions(items: list[dict]) -> None:  # type: ignore[type-arg]
         talk.print("Nothing held.")
         return
     print_table(
-        ("ASSET", "TYPE", "ACCOUNT", "QUANTITY", "PRICE", "VALUE", "AGE"),
+        ("ASSET", "TYPE", "ACCOUNT", "QUANTITY", "PRICE", "VALUE", "24H %", "AGE"),
         [
             (
                 item["symbol"] or item["asset"],
@@ -124,9 +124,14 @@ def _show_positions(items: list[dict]) -> None:  # type: ignore[type-arg]
                 grouped(item["quantity"]),
                 price(item.get("mark_price") or (item["price"] or {}).get("value")),
                 grouped(item["value"], 2),
+                _day_change(item["change_24h"]),
                 age((item["price"] or {}).get("age_ms")),
             )
             for item in items
         ],
-        numbers=("QUANTITY", "PRICE", "VALUE", "AGE"),
+        numbers=("QUANTITY", "PRICE", "VALUE", "24H %", "AGE"),
     )
+
+
+def _day_change(change: dict | None) -> str:  # type: ignore[type-arg]
+    return _signed(change["pct"]) if change is not None else UNKNOWN

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -74,6 +74,24 @@ class Price:
         return max(0, int((now - self.as_of).total_seconds() * 1000))
 
 
+class DayChange(NamedTuple):
+    """One unit of an asset now and 24 hours ago, along one path."""
+
+    now: Decimal
+    then: Decimal
+
+    @property
+    def percent(self) -> Decimal:
+        """5 is five percent."""
+        gained = EXACT.multiply(EXACT.subtract(self.now, self.then), Decimal(100))
+        return CONVERTED.divide(gained, self.then)
+
+    def gain_of(self, value: Decimal) -> Decimal:
+        """How much of ``value`` was gained in that time."""
+        gained = EXACT.multiply(EXACT.subtract(self.now, self.then), value)
+        return CONVERTED.divide(gained, self.now)
+
+
 class Leg(msgspec.Struct, frozen=True, gc=False):
     """One market, or one published index, read as ``base`` in ``quote``."""
 
@@ -85,6 +103,8 @@ class Leg(msgspec.Struct, frozen=True, gc=False):
     source: str
     is_index: bool = False
     is_estimate: bool = False
+    day_ago: Decimal | None = None
+    """The price of 24 hours ago, where the market tells it."""
 
     @property
     def key(self) -> "LegKey":
@@ -122,6 +142,7 @@ def legs_of(ticker: Ticker) -> tuple[Leg, ...]:
                 source=f"{ticker.exchange}:{ticker.symbol}",
                 is_index=not is_spot,
                 is_estimate=is_spot and ticker.last is None and ticker.mark is None,
+                day_ago=ticker.open_24h if is_spot else None,
             )
         )
     if ticker.index_price_usd is not None and ticker.index_price_usd > 0:
@@ -180,8 +201,8 @@ class PriceBook:
         self._legs: dict[LegKey, Leg] = {}
         self._neighbors: dict[Asset, set[Step]] = {}
         self._silent: frozenset[ExchangeId] = frozenset()
-        self._routes: dict[tuple[Asset, ExchangeId | None], tuple[datetime, dict[Asset, Route]]]
-        self._routes = {}
+        self._past: Mapping[LegKey, Decimal] = {}
+        self._routes: dict[_Target, tuple[datetime, dict[Asset, Route]]] = {}
 
     def put(self, ticker: Ticker) -> None:
         """Take the newest word of one market."""
@@ -200,13 +221,22 @@ class PriceBook:
             self._silent = silent
             self._routes.clear()
 
+    def know_past(self, prices: Mapping[LegKey, Decimal]) -> None:
+        """Take what legs that do not tell it themselves were 24 hours ago, and nothing else."""
+        if prices.keys() != self._past.keys():
+            self._routes.clear()
+        self._past = prices
+
     def quality_of(self, leg: Leg, now: datetime) -> Quality:
-        age = now - leg.as_of
-        if leg.exchange in self._silent or age > self._freshness.delayed:
+        if self.is_stale(leg.exchange, leg.as_of, now):
             return Quality.STALE
-        if age > self._freshness.live:
+        if now - leg.as_of > self._freshness.live:
             return Quality.DELAYED
         return Quality.ESTIMATED if leg.is_estimate else Quality.LIVE
+
+    def is_stale(self, exchange: ExchangeId, as_of: datetime, now: datetime) -> bool:
+        """Whether what an exchange said then is too old by now, or it says nothing at present."""
+        return exchange in self._silent or now - as_of > self._freshness.delayed
 
     def knows(self, currency: Asset) -> bool:
         """Whether any market at all leads to ``currency``."""
@@ -222,40 +252,78 @@ class PriceBook:
         """
         if asset == currency:
             return Price(Decimal(1), currency, now, "identity", Quality.LIVE)
-        route = self._routes_to(currency, near, now).get(asset)
+        route = self._routes_to(_Target(currency, near), now).get(asset)
         return None if route is None else self._along(route, currency, now)
 
+    def day_change(
+        self, asset: Asset, currency: Asset, *, now: datetime, near: ExchangeId | None = None
+    ) -> DayChange | None:
+        """What one ``asset`` is and was worth along the path of its `price`.
+
+        Where a leg of that path has no past, along the best path of which every leg has one:
+        never the price of now by one path against that of then by another. ``None`` where there is
+        none, or it is stale; arguments as above.
+        """
+        if asset == currency:
+            return DayChange(Decimal(1), Decimal(1))
+        route = self._routes_to(_Target(currency, near, has_past=True), now).get(asset)
+        then = [self._day_ago(key) for key, _ in route or ()]
+        known = [price for price in then if price is not None]
+        if route is None or len(known) < len(then):
+            return None
+        prices = (self._legs[key].price for key, _ in route)
+        return DayChange(_product(route, prices), _product(route, known))
+
+    def _day_ago(self, key: LegKey) -> Decimal | None:
+        return self._legs[key].day_ago or self._past.get(key)
+
     def _along(self, route: Route, currency: Asset, now: datetime) -> Price:
-        value = Decimal(1)
-        divided = False
         oldest = now
         worst = Quality.LIVE
         sources = []
         for key, backwards in route:
             leg = self._legs[key]
-            value = (EXACT.divide if backwards else EXACT.multiply)(value, leg.price)
-            divided = divided or backwards
             oldest = min(oldest, leg.as_of)
             worst = max(worst, self.quality_of(leg, now), key=lambda quality: quality.rank)
             sources.append(f"1/{leg.source}" if backwards else leg.source)
-        if divided:
-            value = CONVERTED.plus(value)
+        value = _product(route, (self._legs[key].price for key, _ in route))
         return Price(value, currency, oldest, " > ".join(sources), worst)
 
-    def _routes_to(
-        self, currency: Asset, near: ExchangeId | None, now: datetime
-    ) -> dict[Asset, Route]:
-        kept = self._routes.get((currency, near))
+    def _routes_to(self, target: "_Target", now: datetime) -> dict[Asset, Route]:
+        kept = self._routes.get(target)
         if kept is not None and abs(now - kept[0]) < self.ROUTES_KEPT:
             return kept[1]
         qualities = {key: self.quality_of(leg, now).rank for key, leg in self._legs.items()}
+        if target.has_past:
+            stale = Quality.STALE.rank
+            known = (key for key, rank in qualities.items() if rank < stale and self._day_ago(key))
+            qualities = {key: qualities[key] for key in known}
         routes: dict[Asset, Route] = {}
         for worst in range(len(_RANKS)):
             if worst in qualities.values():
                 usable = {key for key, rank in qualities.items() if rank <= worst}
-                routes = shortest_routes(currency, self._neighbors, usable, near) | routes
-        self._routes[currency, near] = (now, routes)
+                found = shortest_routes(target.currency, self._neighbors, usable, target.near)
+                routes = found | routes
+        self._routes[target] = (now, routes)
         return routes
+
+
+class _Target(NamedTuple):
+    """Where routes lead, for whom, and whether only over what has a past."""
+
+    currency: Asset
+    near: ExchangeId | None
+    has_past: bool = False
+
+
+def _product(route: Route, prices: Iterable[Decimal]) -> Decimal:
+    """Of the prices of its legs."""
+    value = Decimal(1)
+    is_divided = False
+    for (_, backwards), price in zip(route, prices, strict=True):
+        value = (EXACT.divide if backwards else EXACT.multiply)(value, price)
+        is_divided = is_divided or backwards
+    return CONVERTED.plus(value) if is_divided else value
 
 
 def shortest_routes(

@@ -21,6 +21,7 @@ from alphapulse.security.tokens import TokenIssuer, TokenVerifier
 from alphapulse.services.accounts import AccountService, Synchronization
 from alphapulse.services.basis import BasisService
 from alphapulse.services.database_watch import DatabaseWatch
+from alphapulse.services.day_changes import DayChanges, IndexReader
 from alphapulse.services.facts import FactsService
 from alphapulse.services.history import HistoryService
 from alphapulse.services.idempotency import IdempotentRequests
@@ -57,7 +58,7 @@ from alphapulse.services.upkeep import Upkeep
 from alphapulse.services.users import UserService
 
 
-class Synchronizer(Synchronization, TradingDesk, CandleReader, Protocol):
+class Synchronizer(Synchronization, TradingDesk, CandleReader, IndexReader, Protocol):
     """The exchange worker's service, as the services see it."""
 
     def report(self) -> SyncPicture: ...
@@ -220,6 +221,8 @@ class BusinessLogic:
             supervisor.run("upkeep", Upkeep(database, clock).run)
             supervisor.run("net worth", recorder.run)
             supervisor.run("facts", services.facts.run)
+            day_changes = DayChanges(live, self._synchronizer, self._worker, clock)
+            supervisor.run("day changes", day_changes.run)
             with services.system.heartbeat.beating():
                 async with trading.running():
                     supervisor.run("rebalances", executor.run)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alphapulse.cli.portfolio import _show_changes, _show_summary, sparkline
+from alphapulse.cli.portfolio import _show_changes, _show_positions, _show_summary, sparkline
 
 
 def test_a_total_and_a_quantity_that_nobody_knows_are_not_shown_as_zero(
@@ -27,6 +27,24 @@ def test_a_chart_leaves_blank_what_nobody_knows() -> None:
     assert sparkline(["1", None, "4.5", "8"]) == "▁ ▄█"
     assert sparkline(["5", "5"]) == "▁▁"
     assert sparkline([None]) == " "
+
+
+def test_what_a_day_did_to_a_position_is_signed_and_a_dash_where_nobody_knows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = {"symbol": None, "side": None, "type": "spot", "account_id": "main", "quantity": "1"}
+    line |= {"price": None, "value": None}
+    known = {"abs": "5", "pct": "12.5"}
+    _show_positions(
+        [
+            line | {"asset": "BTC", "change_24h": known},
+            line | {"asset": "XYZ", "change_24h": None},
+        ]
+    )
+
+    _, bitcoin, unknown = (row.split() for row in capsys.readouterr().out.splitlines())
+    assert bitcoin[-2:] == ["+12.50", "–"]
+    assert unknown[-2:] == ["–", "–"]
 
 
 def test_changes_are_signed_and_only_what_was_recorded_is_said(

@@ -8,6 +8,7 @@ import pytest
 
 from alphapulse.domain.identifiers import Asset, ExchangeId, Symbol
 from alphapulse.domain.market import Ticker
+from alphapulse.domain.money import plain
 from alphapulse.domain.valuation import PriceBook, Quality, settle_of
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -207,3 +208,69 @@ def test_a_price_of_zero_is_no_price() -> None:
 )
 def test_settle_currency_of_a_symbol(symbol: str, settle: str) -> None:
     assert settle_of(Symbol(symbol)) == settle
+
+
+def change(book: PriceBook, asset: str, currency: str = "USD") -> tuple[str, str] | None:
+    told = book.day_change(Asset(asset), Asset(currency), now=NOW, near=BYBIT)
+    return None if told is None else (plain(told.now.normalize()), plain(told.then.normalize()))
+
+
+def test_a_day_is_compared_along_the_path_of_the_price() -> None:
+    book = book_of(
+        ticker("ETH/BTC", "0.05", open_24h=Decimal("0.04")),
+        ticker("BTC/USDT", "60000", open_24h=Decimal("50000")),
+    )
+
+    told = book.day_change(Asset("ETH"), Asset("USDT"), now=NOW)
+    assert told is not None
+    assert told == (Decimal(3000), Decimal(2000))
+    assert (told.percent, told.gain_of(Decimal(6000))) == (Decimal(50), Decimal(2000))
+    # Passed backwards the past is, too.
+    assert change(book, "USDT", "BTC") == ("0.0000166666666667", "0.00002")
+    assert change(book, "BTC", "BTC") == ("1", "1")
+
+
+def test_an_index_has_the_past_that_was_learned_and_none_before() -> None:
+    index = (Asset("BTC"), Asset("USD"), BYBIT, True)
+    book = book_of(
+        ticker(
+            "BTC/USDT",
+            "60000",
+            exchange=BYBIT,
+            open_24h=Decimal("50000"),
+            index_price_usd=Decimal("59940"),
+        ),
+        ticker(
+            "SOL/USDT",
+            "200",
+            exchange=BYBIT,
+            open_24h=Decimal("100"),
+            index_price_usd=Decimal("200.1"),
+        ),
+    )
+    assert (change(book, "BTC"), change(book, "SOL")) == (None, None)
+
+    book.know_past({index: Decimal("50050")})
+    assert change(book, "BTC") == ("59940", "50050")
+    # Its own index has no past, so now and then are both told by its market.
+    assert change(book, "SOL") == ("199.8", "100.1")
+    price = book.price(Asset("SOL"), Asset("USD"), now=NOW, near=BYBIT)
+    assert price is not None
+    assert price.source == "bybit:index"
+
+    book.know_past({})
+    assert change(book, "BTC") is None
+
+
+def test_a_market_that_is_stale_or_tells_no_past_changes_nothing() -> None:
+    book = book_of(
+        ticker("BTC/USDT", "60000", age_s=600, open_24h=Decimal("50000")),
+        ticker("ETH/USDT", "3000"),
+        ticker("SOL/USDT:USDT", "200", open_24h=Decimal("100"), index=Decimal(201)),
+    )
+
+    assert [change(book, asset, "USDT") for asset in ("BTC", "ETH", "SOL", "XYZ")] == [None] * 4
+    fresh = ticker("BTC/USDT", "60000", open_24h=Decimal("50000"))
+    book.put(fresh)
+    book.silence([BINANCE])
+    assert change(book, "BTC", "USDT") is None

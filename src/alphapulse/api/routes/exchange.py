@@ -77,7 +77,8 @@ async def get_balance(
             labels = ", ".join(account.label for account in late)
             raise RefreshTimedOut(f"not read within {query.wait_s:g} s: {labels}")
     snapshot = services.portfolio.snapshot(viewer, only)
-    return views.balances_of(snapshot, services.portfolio, query, request_id)
+    service, book = services.portfolio, services.live.book
+    return views.balances_of(snapshot, service, book, query, request_id)
 
 
 @router.get("/accounts", operation_id="list_exchange_accounts", responses=problem_responses())

@@ -143,6 +143,16 @@ class PriceView(View):
         )
 
 
+class DayChangeView(View):
+    """What is held now against the same at the prices of 24 hours ago. `abs` is in the currency of
+    the answer, and `pct` 5 is five percent. Now and then are told by the same markets: by those of
+    `price`, unless one of them has no past. A market says itself what it was; one that was listed
+    since counts from its first trade."""
+
+    abs: Dec
+    pct: Dec | None
+
+
 def not_available_yet(*subjects: str) -> WarningView:
     """The one warning that names the fields a later version fills."""
     return WarningView(

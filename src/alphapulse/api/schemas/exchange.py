@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, StringConstraints
 from alphapulse.api.schemas.base import (
     Body,
     Cursor,
+    DayChangeView,
     Dec,
     Input,
     Limit,
@@ -74,7 +75,7 @@ class BalanceLine(View):
     total: Dec
     price: PriceView | None
     value: Dec | None
-    change_24h: Dec | None = None
+    change_24h: DayChangeView | None = None
 
 
 class AccountBalances(View):

@@ -8,6 +8,7 @@ from pydantic import Field
 from alphapulse.api.schemas.base import (
     Body,
     Cursor,
+    DayChangeView,
     Dec,
     Input,
     Limit,
@@ -183,7 +184,9 @@ class PositionsQuery(Input):
     )
     include_zero: bool = False
     as_of: AsOf = None
-    sort: Literal["id", "-value", "value"] = "id"
+    sort: Literal["id", "-value", "value", "-change_24h", "change_24h"] = Field(
+        default="id", description="By change: in percent; what is not known comes last."
+    )
     cursor: Cursor = None
     limit: Limit = 100
 
@@ -223,7 +226,11 @@ class PositionView(View):
     unrealized_pnl_pct: Dec | None = None
     fees_paid: Dec | None = None
     funding_paid: Dec | None = None
-    change_24h: Dec | None = None
+    change_24h: DayChangeView | None = Field(
+        default=None,
+        description="Of a contract: what it gained by its market in that time, if it was held, at "
+        "today's value of its settle currency. What is null is named in a warning.",
+    )
     opened_at: Timestamp | None = Field(
         default=None,
         description="Of an asset: when the earliest of its lots that are still there was acquired "

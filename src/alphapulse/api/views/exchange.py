@@ -15,16 +15,18 @@ from alphapulse.api.schemas.exchange import (
     PermissionsView,
     SyncLine,
 )
+from alphapulse.api.views import day_change
 from alphapulse.api.views.meta import meta_of
 from alphapulse.domain.account import Account
 from alphapulse.domain.identifiers import AccountId
 from alphapulse.domain.money import ZERO
 from alphapulse.domain.portfolio import HoldingValue
 from alphapulse.domain.sync import SyncKind, SyncState, SyncStatus
+from alphapulse.domain.valuation import PriceBook
 from alphapulse.errors import InvalidInput
 from alphapulse.services.portfolio import PortfolioService, Snapshot
 
-LATER = ("raw_asset", "interest", "change_24h", "wallets_asked", "wallets_not_asked")
+LATER = ("raw_asset", "interest", "wallets_asked", "wallets_not_asked")
 
 _SHOWN_KINDS = (
     *(SyncKind.BALANCES, SyncKind.POSITIONS, SyncKind.ORDERS),
@@ -33,7 +35,11 @@ _SHOWN_KINDS = (
 
 
 def balances_of(
-    snapshot: Snapshot, service: PortfolioService, query: BalanceQuery, request_id: str
+    snapshot: Snapshot,
+    service: PortfolioService,
+    book: PriceBook,
+    query: BalanceQuery,
+    request_id: str,
 ) -> BalanceBody:
     """Every account with its balances, as ``query`` asks."""
     by_account: dict[AccountId, list[HoldingValue]] = {}
@@ -41,12 +47,14 @@ def balances_of(
         if _is_wanted(line, query):
             by_account.setdefault(line.holding.account_id, []).append(line)
     accounts = [
-        _account(account, by_account.get(account.id, []), snapshot, service)
+        _account(account, by_account.get(account.id, []), snapshot, service, book)
         for account in snapshot.accounts
         if query.exchange is None or account.exchange == query.exchange
     ]
+    lines = (line for account in accounts for line in account.balances)
+    unknown = (line.asset for line in lines if line.change_24h is None)
     return BalanceBody(
-        meta=meta_of(snapshot, request_id, LATER),
+        meta=day_change.naming_unknown(meta_of(snapshot, request_id, LATER), unknown),
         accounts=accounts,
         total_value=snapshot.valuation.total,
     )
@@ -103,7 +111,11 @@ def error_of(status: SyncStatus | None) -> ErrorView | None:
 
 
 def _account(
-    account: Account, lines: list[HoldingValue], snapshot: Snapshot, service: PortfolioService
+    account: Account,
+    lines: list[HoldingValue],
+    snapshot: Snapshot,
+    service: PortfolioService,
+    book: PriceBook,
 ) -> AccountBalances:
     status = service.status_of(account, SyncKind.BALANCES)
     return AccountBalances(
@@ -116,11 +128,11 @@ def _account(
         error=error_of(status),
         permissions=PermissionsView.of(account.permissions),
         value=snapshot.valuation.accounts.get(account.id, ZERO),
-        balances=[_balance(line, snapshot) for line in lines],
+        balances=[_balance(line, snapshot, book) for line in lines],
     )
 
 
-def _balance(line: HoldingValue, snapshot: Snapshot) -> BalanceLine:
+def _balance(line: HoldingValue, snapshot: Snapshot, book: PriceBook) -> BalanceLine:
     balance, price = line.holding.balance, line.price
     return BalanceLine(
         wallet=balance.wallet,
@@ -131,6 +143,7 @@ def _balance(line: HoldingValue, snapshot: Snapshot) -> BalanceLine:
         total=balance.total,
         price=None if price is None else PriceView.of(price, snapshot.valuation.as_of),
         value=line.value,
+        change_24h=day_change.of_holding(line, book, snapshot.valuation),
     )
 
 

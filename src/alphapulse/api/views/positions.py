@@ -15,6 +15,7 @@ from alphapulse.api.schemas.portfolio import (
     PositionView,
 )
 from alphapulse.api.views import basis as basis_views
+from alphapulse.api.views import day_change
 from alphapulse.api.views.meta import grown_old, meta_of, warned
 from alphapulse.domain.account import Account
 from alphapulse.domain.balance import Wallet
@@ -24,7 +25,7 @@ from alphapulse.domain.money import EXACT, ZERO, total
 from alphapulse.domain.portfolio import HoldingValue, PositionValue
 from alphapulse.domain.position import Position
 from alphapulse.domain.sync import SyncKind
-from alphapulse.domain.valuation import CONVERTED, Quality, parts
+from alphapulse.domain.valuation import CONVERTED, PriceBook, Quality, parts
 from alphapulse.errors import InvalidInput
 from alphapulse.services.basis import Basis
 from alphapulse.services.facts import FactsService
@@ -32,10 +33,9 @@ from alphapulse.services.live_state import LiveState
 from alphapulse.services.openings import Openings
 from alphapulse.services.portfolio import AccountHealth, Snapshot
 
-LATER = ("change_24h",)
-
 _TYPES: dict[Wallet, PositionType] = {Wallet.MARGIN: "margin", Wallet.EARN: "earn"}
 _HUNDRED = Decimal(100)
+_LAST = Decimal("Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,17 @@ def _known_at(live: LiveState, account: Account, kind: SyncKind, changed_at: dat
     return changed_at if read_at is None else max(changed_at, read_at)
 
 
-def view_of(line: Line, snapshot: Snapshot, basis: Basis | None) -> PositionView:
-    """A line in words, with its ages as of the snapshot, and what it cost as far as that is
-    counted."""
-    if isinstance(line.value, HoldingValue):
-        view = holding_view(line, line.value, snapshot)
-        return view.model_copy(update=basis_views.of_holding(line.value, basis))
-    contract = _contract(line, line.value, snapshot)
-    return contract.model_copy(update=basis_views.of_contract(line.value, basis))
+def view_of(line: Line, snapshot: Snapshot, basis: Basis | None, book: PriceBook) -> PositionView:
+    """A line in words, with its ages as of the snapshot, what it cost as far as that is counted,
+    and what a day did to it."""
+    valuation, value = snapshot.valuation, line.value
+    if isinstance(value, HoldingValue):
+        change = day_change.of_holding(value, book, valuation)
+        more = basis_views.of_holding(value, basis)
+        return holding_view(line, value, snapshot).model_copy(update=more | {"change_24h": change})
+    change = day_change.of_contract(value, line.ticker, book, valuation)
+    more = basis_views.of_contract(value, basis)
+    return _contract(line, value, snapshot).model_copy(update=more | {"change_24h": change})
 
 
 def page_of(
@@ -119,8 +122,9 @@ def page_of(
 ) -> PositionPage:
     """The positions that ``query`` asks for."""
     lines = lines_of(snapshot, live, facts.openings, include_zero=query.include_zero)
-    views = [view_of(line, snapshot, basis) for line in lines]
-    meta = meta_of(snapshot, request_id, LATER)
+    views = [view_of(line, snapshot, basis, live.book) for line in lines]
+    unknown = (view.symbol or view.asset or "" for view in views if view.change_24h is None)
+    meta = day_change.naming_unknown(meta_of(snapshot, request_id), unknown)
     if basis is None:
         meta = warned(meta, basis_views.NOT_COUNTED_LINES)
     if facts.is_stale and snapshot.valuation.positions:
@@ -273,7 +277,7 @@ def _group(key: str, members: list[PositionView], *, by_account: bool) -> Positi
             "as_of": min(member.as_of for member in members),
             "stale": any(member.stale for member in members),
         }
-        | ({} if by_account else {"opened_at": _earliest(members)})
+        | ({} if by_account else _since(members))
         | ({} if by_account else basis_views.of_group(members))
     )
 
@@ -290,10 +294,12 @@ def _summed(members: list[PositionView], name: str) -> Decimal | None:
     return total(known) if known else None
 
 
-def _earliest(members: list[PositionView]) -> datetime | None:
-    """When the first of them was opened; null where one of them may have been earlier."""
+def _since(members: list[PositionView]) -> dict[str, object]:
+    """When the first of them was opened, null where one of them may have been earlier, and what a
+    day did to them."""
     known = [member.opened_at for member in members if member.opened_at is not None]
-    return min(known) if len(known) == len(members) else None
+    opened_at = min(known) if len(known) == len(members) else None
+    return {"opened_at": opened_at, "change_24h": day_change.of_group(members)}
 
 
 def _cut(views: list[PositionView], query: PositionsQuery) -> tuple[list[PositionView], str | None]:
@@ -309,8 +315,17 @@ def _cut(views: list[PositionView], query: PositionsQuery) -> tuple[list[Positio
 
 
 def _place(view: PositionView, query: PositionsQuery) -> tuple[Decimal, str]:
-    value = view.value or ZERO
-    return {"id": ZERO, "value": value, "-value": -value}[query.sort], view.id
+    by = query.sort.removeprefix("-")
+    if by == "id":
+        return ZERO, view.id
+    told = view.value or ZERO if by == "value" else _percent_of_day(view)
+    if told is None:
+        return _LAST, view.id
+    return -told if query.sort.startswith("-") else told, view.id
+
+
+def _percent_of_day(view: PositionView) -> Decimal | None:
+    return None if view.change_24h is None else view.change_24h.pct
 
 
 def _encode(place: tuple[Decimal, str]) -> str:

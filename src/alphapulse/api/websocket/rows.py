@@ -21,6 +21,7 @@ from alphapulse.api.websocket.topics import Row
 from alphapulse.domain.identifiers import Symbol
 from alphapulse.domain.market import Candle, Ticker
 from alphapulse.domain.order import Fill, Order
+from alphapulse.domain.valuation import PriceBook
 from alphapulse.errors import NotReady
 from alphapulse.services.basis import Basis
 from alphapulse.services.business_logic import Services
@@ -123,7 +124,7 @@ class LiveRows:
             yield Row(
                 line.id,
                 (line, weight, snapshot.health[line.account.id], revision),
-                partial(_encode_line, line, snapshot, basis),
+                partial(_encode_line, line, snapshot, basis, services.live.book),
             )
 
     def _live_orders(self, viewer: Viewer) -> Iterator[Row]:
@@ -156,8 +157,8 @@ def _encode_summary(snapshot: Snapshot, services: Services) -> bytes:
     return _encode(PortfolioRow.of(with_basis(summary, services.basis.of(snapshot))))
 
 
-def _encode_line(line: Line, snapshot: Snapshot, basis: Basis | None) -> bytes:
-    return _encode(positions.view_of(line, snapshot, basis))
+def _encode_line(line: Line, snapshot: Snapshot, basis: Basis | None, book: PriceBook) -> bytes:
+    return _encode(positions.view_of(line, snapshot, basis, book))
 
 
 def _encode_candle(candle: Candle) -> bytes:

@@ -11,13 +11,19 @@ from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.account import KeyCheck
 from alphapulse.domain.clock import Clock
 from alphapulse.domain.events import TaskFaulted, TaskRestarted
-from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeId, Symbol
+from alphapulse.domain.identifiers import AccountId, Asset, ClientOrderId, ExchangeId, Symbol
 from alphapulse.domain.market import Candle, Timeframe
 from alphapulse.domain.order import Order
 from alphapulse.domain.sync import SyncKind
 from alphapulse.domain.trading import CycleReport
 from alphapulse.errors import WorkerStopped
-from alphapulse.exchanges.port import Credentials, ExchangeProvider, FeeRates, OrderBook
+from alphapulse.exchanges.port import (
+    Credentials,
+    ExchangeProvider,
+    FeeRates,
+    MinuteClose,
+    OrderBook,
+)
 from alphapulse.pipeline.execution.settings import ExecutionSettings
 from alphapulse.pipeline.sync.context import CredentialVault, SyncContext
 from alphapulse.pipeline.sync.groups import SyncGroups
@@ -199,6 +205,15 @@ class Synchronizer:
         venue = self._running_groups().venue(exchange)
         async with venue.gate.request():
             return await venue.exchange.fetch_candles(symbol, timeframe, since, limit)
+
+    async def fetch_usd_index(
+        self, exchange: ExchangeId, asset: Asset, since: datetime, limit: int
+    ) -> tuple[MinuteClose, ...]:
+        """As `Exchange.fetch_usd_index`, with what others leave of the rate budget. Raises
+        `Conflict` as above."""
+        venue = self._running_groups().venue(exchange)
+        async with venue.gate.spare_request(lambda: venue.exchange.budget_used):
+            return await venue.exchange.fetch_usd_index(asset, since, limit)
 
     async def reconcile(self, account_id: AccountId) -> CycleReport:
         """Compare an account with its venue now. Raises `Conflict` as above."""
