@@ -33,6 +33,7 @@ from alphapulse.api.routes import (
     market,
     orders,
     portfolio,
+    prices,
     rebalance,
     system,
     target_sets,
@@ -99,7 +100,7 @@ def create_app(
     )
     for routes in (
         *(portfolio, history, rebalance, target_sets, exchange, orders, ledger),
-        *(lots, transaction_files),
+        *(lots, prices, transaction_files),
         *(trading, market, user, system),
     ):
         app.include_router(routes.router)

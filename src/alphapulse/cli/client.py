@@ -61,6 +61,10 @@ class LocalClient:
         """Change."""
         return self._ask("PATCH", path, body)
 
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Make it so, whatever was there."""
+        return self._ask("PUT", path, body)
+
     def delete(self, path: str) -> dict[str, Any]:
         """Remove."""
         return self._ask("DELETE", path)

@@ -12,12 +12,14 @@ from alphapulse.domain.rate_book import BRIDGES, NEAREST_WITHIN, RateBook, marke
 async def read_rate_book(
     database: Database, currency: Asset, assets: Collection[Asset], times: Collection[datetime]
 ) -> RateBook:
-    """What is noted and stored about these assets around these times, at least one."""
+    """What is said, noted and stored about these assets around these times, at least one."""
     start, end = min(times) - NEAREST_WITHIN, max(times) + NEAREST_WITHIN
     minutes = {minute_of(at) for at in times}
-    wanted = markets_for(assets, currency)
     async with database.read() as tx:
-        notes = await tx.rates.between(currency, [*assets, *BRIDGES], start, end)
+        said = [one.rate for one in await tx.manual_prices.list() if one.asset in assets]
+        known = {*assets, *(rate.currency for rate in said)} - {currency}
+        notes = await tx.rates.between(currency, [*known, *BRIDGES], start, end)
+    wanted = markets_for(known, currency)
     async with database.read_market() as market:
         candles = [
             candle
@@ -27,4 +29,4 @@ async def read_rate_book(
                 ticker.exchange, ticker.symbol, Timeframe.M1, minutes
             )
         ]
-    return RateBook(currency, notes, candles)
+    return RateBook(currency, [*said, *notes], candles)

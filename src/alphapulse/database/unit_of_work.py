@@ -21,6 +21,7 @@ from alphapulse.database.repositories.imports import Imports
 from alphapulse.database.repositories.instruments import Instruments
 from alphapulse.database.repositories.intents import Intents
 from alphapulse.database.repositories.ledger import FlowCursors, Ledger
+from alphapulse.database.repositories.manual_prices import ManualPrices
 from alphapulse.database.repositories.net_worth import NetWorth
 from alphapulse.database.repositories.orders import Orders
 from alphapulse.database.repositories.positions import Positions
@@ -61,6 +62,7 @@ class UnitOfWork:
         self.fill_cursors = FillCursors(statements)
         self.flow_cursors = FlowCursors(statements)
         self.rates = StoredRates(statements)
+        self.manual_prices = ManualPrices(statements)
         self.repairs = Repairs(statements)
         self.transfers = Transfers(statements)
         self.bookkeeping = Bookkeeping(statements)

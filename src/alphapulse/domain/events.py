@@ -134,6 +134,14 @@ class RatesLearned(Event, frozen=True, gc=False):
         return RatesLearned
 
 
+class PricesSaid(Event, frozen=True, gc=False):
+    """What people say of prices has changed; readers load all of it again."""
+
+    @property
+    def latest_only_key(self) -> Hashable | None:
+        return PricesSaid
+
+
 class OrderChanged(Event, frozen=True, gc=False):
     order: Order
 

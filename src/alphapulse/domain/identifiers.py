@@ -41,11 +41,11 @@ def symbol(text: str, field: str = "symbol") -> Symbol:
     return Symbol(text)
 
 
-def asset(text: str) -> Asset:
-    """Accept a unified asset code."""
+def asset(text: str, field: str = "asset") -> Asset:
+    """Accept a unified asset code, or say what one looks like and in which ``field`` it came."""
     if not _ASSET.fullmatch(text):
         raise InvalidInput(
-            "not an asset code; expected a form like BTC", field="asset", value=text[:60]
+            "not an asset code; expected a form like BTC", field=field, value=text[:60]
         )
     return Asset(text)
 

@@ -71,7 +71,7 @@ def _source(leg: LegKey) -> str:
 _QUALITIES = {
     RateQuality.LIVE: Quality.LIVE,
     RateQuality.CLOSE: Quality.LIVE,
-    RateQuality.MANUAL: Quality.LIVE,
+    RateQuality.MANUAL: Quality.MANUAL,
     RateQuality.NEAREST: Quality.DELAYED,
     RateQuality.ESTIMATED: Quality.ESTIMATED,
     RateQuality.STALE: Quality.STALE,
@@ -93,7 +93,8 @@ class PricesThen:
             return Price(Decimal(1), currency, now, "identity", Quality.LIVE)
         rate = self._book.rate(asset, now)
         if rate is None or not rate.quality.is_firm:
-            self.wanted.add(RateWant(currency, asset, minute_of(now)))
+            lacking = self._book.lacking(asset, now)
+            self.wanted.add(RateWant(currency, lacking, minute_of(now)))
         if rate is None:
             return None
         return Price(rate.value, currency, rate.as_of, rate.source, _QUALITIES[rate.quality])

@@ -1,8 +1,9 @@
 """Rate book: what is stored about prices, read as the rates of one book currency.
 
-In this order: what a person said of that day; the live price that was noted when the movement was
-recorded; the close of the one minute candle that the moment lies in, as it was fetched or as it is
-stored; the same over one more coin; and the nearest note within a day. Else nobody knows.
+In this order: what a person said of that day, in whatever currency; the live price that was noted
+when the movement was recorded; the close of the one minute candle that the moment lies in, as it
+was fetched or as it is stored; the same over one more coin; and the nearest note within a day. Else
+nobody knows.
 """
 
 from bisect import bisect_left
@@ -52,14 +53,17 @@ class RateBook:
 
     Args:
         currency: of every rate it gives.
-        notes: stored rates; those in another currency are passed over.
+        notes: stored rates; those in another currency are passed over, but for a person's.
         candles: closed one minute candles of spot markets.
     """
 
     def __init__(self, currency: Asset, notes: Iterable[Rate], candles: Iterable[Candle]) -> None:
         self._currency = currency
         self._notes: dict[Asset, list[Rate]] = {}
+        self._said: dict[Asset, list[Rate]] = {}
         for note in sorted(notes, key=attrgetter("as_of", "source")):
+            if note.quality is RateQuality.MANUAL:
+                self._said.setdefault(note.asset, []).append(note)
             if note.currency == currency:
                 self._notes.setdefault(note.asset, []).append(note)
         self._closes: dict[tuple[Asset, Asset, datetime], tuple[Decimal, str]] = {}
@@ -69,11 +73,42 @@ class RateBook:
 
     def rate(self, asset: Asset, at: datetime) -> Rate | None:
         """One ``asset`` in the book currency at ``at``."""
+        said = self.said(asset, at)
+        told = None if said is None else self._converted(said, at)
+        return told or self._by_markets(asset, at)
+
+    def said(self, asset: Asset, at: datetime) -> Rate | None:
+        """What a person said of that day, as they said it."""
+        said = [note for note in self._said.get(asset, ()) if _same_day(note.as_of, at)]
+        return _closest(said, at) if said else None
+
+    def lacking(self, asset: Asset, at: datetime) -> Asset:
+        """Whose price of that minute would make a rate of it that is not firm: of what a person
+        said in another currency, that currency's."""
+        said = self.said(asset, at)
+        return asset if said is None else said.currency
+
+    def _converted(self, said: Rate, at: datetime) -> Rate | None:
+        """In the book currency, by what that currency was worth at the moment itself."""
+        if said.currency == self._currency:
+            return said
+        second = self._by_markets(said.currency, at)
+        if second is None:
+            return None
+        return Rate(
+            said.asset,
+            CONVERTED.plus(EXACT.multiply(said.value, second.value)),
+            self._currency,
+            min(said.as_of, second.as_of),
+            f"{said.source} > {second.source}",
+            said.quality if second.quality.is_firm else second.quality,
+        )
+
+    def _by_markets(self, asset: Asset, at: datetime) -> Rate | None:
         notes = self._around(asset, at)
-        said = [n for n in notes if n.quality is RateQuality.MANUAL and _same_day(n.as_of, at)]
         live = [n for n in notes if n.quality is RateQuality.LIVE and _is_live(n.as_of, at)]
         closes = [n for n in notes if n.quality is RateQuality.CLOSE and n.as_of == end_of(at)]
-        if told := said or live or closes:
+        if told := live or closes:
             return _closest(told, at)
         return (
             self._close(asset, self._currency, at) or self._over(asset, at) or _nearest(notes, at)

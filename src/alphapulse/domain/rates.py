@@ -42,6 +42,7 @@ _OF_PRICES = {
     Quality.LIVE: RateQuality.LIVE,
     Quality.ESTIMATED: RateQuality.ESTIMATED,
     Quality.DELAYED: RateQuality.NEAREST,
+    Quality.MANUAL: RateQuality.MANUAL,
     Quality.STALE: RateQuality.STALE,
 }
 

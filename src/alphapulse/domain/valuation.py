@@ -5,6 +5,12 @@ and it says which path that was. Nothing is assumed: a stablecoin is worth what 
 
 Rounding: a path that multiplies only is exact. A path that passes a market backwards divides, and
 its result is kept to 12 significant digits, half even, once, at the end.
+
+What a person says an asset is worth is one more edge. A market that is live or delayed always goes
+before it: nobody knows better than a trade of this minute. Where the markets of the asset fell
+silent, the later word counts: a token that was delisted in spring is worth what a person says of it
+today, and a feed that broke a minute ago does not bring back what was said last year. Where no path
+of markets leads to the currency at all, a person's word is all there is, however old.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +27,9 @@ from alphapulse.domain.market import Ticker
 from alphapulse.domain.money import EXACT
 
 USD = Asset("USD")
+
+MANUAL = ExchangeId("manual")
+"""Stands for the exchange, and as the source, of what a person said."""
 
 # What a quotient is kept to: prices of venues carry at most 12 significant digits, so more would be
 # invented, and would only make values longer than an ordinary decimal context can add up.
@@ -40,6 +49,8 @@ class Quality(StrEnum):
     ESTIMATED = "estimated"
     """Derived from bid and ask, because nothing was traded yet."""
     DELAYED = "delayed"
+    MANUAL = "manual"
+    """A person said so, as of some time."""
     STALE = "stale"
     """Too old, or its exchange does not answer; shown, marked."""
 
@@ -49,6 +60,8 @@ class Quality(StrEnum):
 
 
 _RANKS = {quality: rank for rank, quality in enumerate(Quality)}
+_OVERTAKEN = len(_RANKS)
+"""What a person said before a market of the asset spoke last; after everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +202,9 @@ class Prices(Protocol):
 class PriceBook:
     """Every price known now, and the best way from any asset to a currency.
 
-    Best means, in this order: the freshest quality of the worst leg, the fewest legs, the most
-    legs on the holder's own exchange, markets before indices, the deepest bridge. Routes are kept
+    Best means, in this order: the freshest quality of the worst leg (of a person's word, see
+    above), the fewest legs, the most legs on the holder's own exchange, markets before indices, the
+    deepest bridge. Routes are kept
     for ``ROUTES_KEPT``; the prices along them are always the newest.
     """
 
@@ -200,6 +214,7 @@ class PriceBook:
         self._freshness = freshness or Freshness()
         self._legs: dict[LegKey, Leg] = {}
         self._neighbors: dict[Asset, set[Step]] = {}
+        self._said: frozenset[LegKey] = frozenset()
         self._silent: frozenset[ExchangeId] = frozenset()
         self._past: Mapping[LegKey, Decimal] = {}
         self._routes: dict[_Target, tuple[datetime, dict[Asset, Route]]] = {}
@@ -207,12 +222,27 @@ class PriceBook:
     def put(self, ticker: Ticker) -> None:
         """Take the newest word of one market."""
         for leg in legs_of(ticker):
-            key = leg.key
-            if key not in self._legs:
-                self._neighbors.setdefault(leg.quote, set()).add((key, False))
-                self._neighbors.setdefault(leg.base, set()).add((key, True))
-                self._routes.clear()
-            self._legs[key] = leg
+            self._put(leg)
+
+    def say(self, said: Iterable[Leg]) -> None:
+        """Take what people say, all of it, instead of what they said before."""
+        for key in self._said:
+            leg = self._legs.pop(key)
+            self._neighbors[leg.quote].discard((key, False))
+            self._neighbors[leg.base].discard((key, True))
+        legs = list(said)
+        for leg in legs:
+            self._put(leg)
+        self._said = frozenset(leg.key for leg in legs)
+        self._routes.clear()
+
+    def _put(self, leg: Leg) -> None:
+        key = leg.key
+        if key not in self._legs:
+            self._neighbors.setdefault(leg.quote, set()).add((key, False))
+            self._neighbors.setdefault(leg.base, set()).add((key, True))
+            self._routes.clear()
+        self._legs[key] = leg
 
     def silence(self, exchanges: Iterable[ExchangeId]) -> None:
         """Name the exchanges whose prices do not arrive at present: theirs are stale at once."""
@@ -228,6 +258,8 @@ class PriceBook:
         self._past = prices
 
     def quality_of(self, leg: Leg, now: datetime) -> Quality:
+        if leg.exchange == MANUAL:
+            return Quality.MANUAL
         if self.is_stale(leg.exchange, leg.as_of, now):
             return Quality.STALE
         if now - leg.as_of > self._freshness.live:
@@ -239,20 +271,28 @@ class PriceBook:
         return exchange in self._silent or now - as_of > self._freshness.delayed
 
     def knows(self, currency: Asset) -> bool:
-        """Whether any market at all leads to ``currency``."""
-        return currency in self._neighbors
+        """Whether any market at all leads to ``currency``, or a person's word."""
+        return bool(self._neighbors.get(currency))
 
     def price(
-        self, asset: Asset, currency: Asset, *, now: datetime, near: ExchangeId | None = None
+        self,
+        asset: Asset,
+        currency: Asset,
+        *,
+        now: datetime,
+        near: ExchangeId | None = None,
+        is_traded: bool = False,
     ) -> Price | None:
-        """One ``asset`` in ``currency``, or ``None`` where no path of markets leads there.
+        """One ``asset`` in ``currency``, or ``None`` where no path leads there.
 
         Args:
             near: the exchange that holds the asset; its own markets go first among equals.
+            is_traded: only what markets say counts, for what guards orders or makes them.
         """
         if asset == currency:
             return Price(Decimal(1), currency, now, "identity", Quality.LIVE)
-        route = self._routes_to(_Target(currency, near), now).get(asset)
+        target = _Target(currency, near, is_traded=is_traded and bool(self._said))
+        route = self._routes_to(target, now).get(asset)
         return None if route is None else self._along(route, currency, now)
 
     def day_change(
@@ -293,27 +333,43 @@ class PriceBook:
         kept = self._routes.get(target)
         if kept is not None and abs(now - kept[0]) < self.ROUTES_KEPT:
             return kept[1]
-        qualities = {key: self.quality_of(leg, now).rank for key, leg in self._legs.items()}
-        if target.has_past:
-            stale = Quality.STALE.rank
-            known = (key for key, rank in qualities.items() if rank < stale and self._day_ago(key))
-            qualities = {key: qualities[key] for key in known}
+        ranks = self._ranks(target, now)
         routes: dict[Asset, Route] = {}
-        for worst in range(len(_RANKS)):
-            if worst in qualities.values():
-                usable = {key for key, rank in qualities.items() if rank <= worst}
+        for worst in range(_OVERTAKEN + 1):
+            if worst in ranks.values():
+                usable = {key for key, rank in ranks.items() if rank <= worst}
                 found = shortest_routes(target.currency, self._neighbors, usable, target.near)
                 routes = found | routes
         self._routes[target] = (now, routes)
         return routes
 
+    def _ranks(self, target: "_Target", now: datetime) -> dict[LegKey, int]:
+        """How good each leg is that may be passed, the best first."""
+        ranks = {key: self.quality_of(leg, now).rank for key, leg in self._legs.items()}
+        for key in self._said:
+            if target.is_traded:
+                del ranks[key]
+            elif self._is_overtaken(key):
+                ranks[key] = _OVERTAKEN
+        if target.has_past:
+            stale = Quality.STALE.rank
+            ranks = {k: rank for k, rank in ranks.items() if rank < stale and self._day_ago(k)}
+        return ranks
+
+    def _is_overtaken(self, said: LegKey) -> bool:
+        """Whether a market of the asset spoke since."""
+        asset, as_of = said[0], self._legs[said].as_of
+        heard = (self._legs[key].as_of for key, _ in self._neighbors[asset] if key[2] != MANUAL)
+        return any(at > as_of for at in heard)
+
 
 class _Target(NamedTuple):
-    """Where routes lead, for whom, and whether only over what has a past."""
+    """Where routes lead, for whom, and whether only over what has a past, or over markets."""
 
     currency: Asset
     near: ExchangeId | None
     has_past: bool = False
+    is_traded: bool = False
 
 
 def _product(route: Route, prices: Iterable[Decimal]) -> Decimal:

@@ -29,6 +29,7 @@ from alphapulse.services.key_vault import KeyVault
 from alphapulse.services.ledger import LedgerService
 from alphapulse.services.live_state import LiveState
 from alphapulse.services.lots import LotService
+from alphapulse.services.manual_prices import ManualPriceService
 from alphapulse.services.market import MarketService
 from alphapulse.services.net_worth_recorder import NetWorthRecorder
 from alphapulse.services.order_amending import OrderAmender
@@ -83,6 +84,7 @@ class Services:
     exports: ExportService
     lots: LotService
     basis: BasisService
+    manual_prices: ManualPriceService
     trading: TradingService
     control: TradingControl
     planner: Planner
@@ -194,6 +196,7 @@ class BusinessLogic:
                 exports=ExportService(database),
                 lots=lots,
                 basis=BasisService(live),
+                manual_prices=ManualPriceService(database, live, self._bus, clock),
                 trading=trading,
                 control=TradingControl(
                     database, facts, self._synchronizer, self._worker, clock, self._trading

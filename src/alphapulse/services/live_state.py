@@ -29,12 +29,14 @@ from alphapulse.domain.events import (
     FillReceived,
     OrderChanged,
     PositionsChanged,
+    PricesSaid,
     RebalanceChanged,
     SyncStatusChanged,
     TickerUpdated,
 )
 from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol
 from alphapulse.domain.ledger import Subject
+from alphapulse.domain.manual_prices import newest
 from alphapulse.domain.market import Candle, Ticker, Timeframe
 from alphapulse.domain.order import Fill, Order
 from alphapulse.domain.portfolio import Holding
@@ -84,6 +86,7 @@ class LiveState:
         AccountRemoved,
         SyncStatusChanged,
         BasisChanged,
+        PricesSaid,
     )
 
     def __init__(self, inbox: Mailbox, database: Database) -> None:
@@ -114,6 +117,7 @@ class LiveState:
         """What lots add up to, by owner, currency and method."""
         self.basis_revision = 0
         self._has_basis_changed = False
+        self._were_prices_said = False
         self.statuses: dict[tuple[ExchangeId, AccountId | None, SyncKind], SyncStatus] = {}
 
     def listen(self, listener: Callable[[Changes], None]) -> None:
@@ -132,6 +136,7 @@ class LiveState:
                 self.facts_revision += not isinstance(event, TickerUpdated)
             await self._reload_accounts()
             await self._reload_basis()
+            await self._reload_said()
             self._tell()
             await asyncio.sleep(CONFLATE_S)
 
@@ -147,11 +152,12 @@ class LiveState:
                 self._traded(account_id, symbol, at)
             for account in accounts:
                 await self._load_account(unit, account)
-            newest = await unit.rebalances.newest_runs(None, RUNS_KEPT)
+            last_runs = await unit.rebalances.newest_runs(None, RUNS_KEPT)
             unfinished = await unit.rebalances.unfinished()
-            self.runs = {one.id: one for one in (*reversed(newest), *unfinished)}
+            self.runs = {one.id: one for one in (*reversed(last_runs), *unfinished)}
             self.figures = await _figures(unit)
             self.basis_revision += 1
+            self.book.say(one.leg for one in newest(await unit.manual_prices.list()))
         async with self._database.read_market() as market:
             for ticker in await market.tickers.list():
                 self._put(ticker)
@@ -230,6 +236,10 @@ class LiveState:
     def _(self, event: BasisChanged) -> None:
         self._has_basis_changed = True
 
+    @_apply.register
+    def _(self, event: PricesSaid) -> None:
+        self._were_prices_said = True
+
     def _traded(self, account_id: AccountId, symbol: Symbol, at: datetime) -> None:
         for subject in (symbol,) if ":" in symbol else parts(symbol):
             key = (account_id, subject)
@@ -267,6 +277,13 @@ class LiveState:
             async with self._database.read() as unit:
                 self.figures = await _figures(unit)
             self.basis_revision += 1
+
+    async def _reload_said(self) -> None:
+        if self._were_prices_said:
+            self._were_prices_said = False
+            async with self._database.read() as unit:
+                said = await unit.manual_prices.list()
+            self.book.say(one.leg for one in newest(said))
 
     async def _load_account(self, unit: UnitOfWork, account: Account) -> None:
         stored = await unit.balances.list(account.id)

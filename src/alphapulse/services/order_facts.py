@@ -191,7 +191,8 @@ class OrderFacts:
         """What the limits of the account and of its viewer leave, in the viewer's currency; what
         cannot be converted limits nothing here, the order itself is checked anyway."""
         limits = Asset(self._settings.currency)
-        price = self._live.book.price(limits, viewer.currency, now=self._clock.now())
+        now = self._clock.now()
+        price = self._live.book.price(limits, viewer.currency, now=now, is_traded=True)
         if price is None:
             return Headroom()
         subjects = subjects_of(account.id, viewer.owner_id)
@@ -214,7 +215,9 @@ class OrderFacts:
         self, notional: Decimal | None, instrument: Instrument, now: datetime
     ) -> Decimal | None:
         currency = Asset(self._settings.currency)
-        price = self._live.book.price(instrument.quote, currency, now=now, near=instrument.exchange)
+        price = self._live.book.price(
+            instrument.quote, currency, now=now, near=instrument.exchange, is_traded=True
+        )
         return None if notional is None or price is None else multiply(notional, price.value)
 
     def _is_fresh(self, ticker: Ticker) -> bool:

@@ -5,14 +5,24 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
 from alphapulse.database.connection import Database
 from alphapulse.database.repositories.credentials import SealedField
 from alphapulse.database.repositories.fills import StoredCursor
 from alphapulse.database.repositories.orders import OrderChange
+from alphapulse.database.tables.bookkeeping import manual_prices
 from alphapulse.domain.account import Permissions
 from alphapulse.domain.balance import Wallet
-from alphapulse.domain.identifiers import AccountId, ClientOrderId, ExchangeId, Symbol
+from alphapulse.domain.identifiers import (
+    AccountId,
+    Asset,
+    ClientOrderId,
+    ExchangeId,
+    Symbol,
+    UserId,
+)
+from alphapulse.domain.manual_prices import ManualPrice
 from alphapulse.domain.order import OrderOrigin, OrderStatus
 from alphapulse.domain.position import PositionSide
 from alphapulse.domain.sync import FillCursor, StreamState, SyncKind, SyncState, SyncStatus
@@ -415,3 +425,45 @@ async def test_each_market_says_when_it_was_last_traded(account_database: Databa
 
     async with account_database.read() as tx:
         assert await tx.fills.last_trades() == {(ACCOUNT, BTC): LATER, (ACCOUNT, eth): NOW}
+
+
+def said(value: str, *, asset: str = "LUNA", days_ago: int = 0, by: UserId = USER) -> ManualPrice:
+    as_of = NOW - timedelta(days=days_ago)
+    return ManualPrice(Asset(asset), Decimal(value), Asset("USD"), as_of, by, NOW)
+
+
+async def test_what_people_say_comes_back_by_asset_the_latest_moment_first(
+    database: Database,
+) -> None:
+    prices = [said("2", days_ago=1), said("0.000000000000000001"), said("7", asset="FTT")]
+    async with database.begin() as tx:
+        for price in prices:
+            await tx.manual_prices.save(price)
+
+    async with database.read() as tx:
+        assert await tx.manual_prices.list() == [prices[2], prices[1], prices[0]]
+        assert await tx.manual_prices.list(Asset("LUNA")) == [prices[1], prices[0]]
+
+
+async def test_the_last_word_of_a_moment_counts_and_every_word_is_kept_with_who_ended_it(
+    database: Database,
+) -> None:
+    bob = UserId("bob")
+    old, first, second = said("1", days_ago=1), said("2"), said("3", by=bob)
+    async with database.begin() as tx:
+        for price in (old, first, second):
+            await tx.manual_prices.save(price)
+    async with database.begin() as tx:
+        assert await tx.manual_prices.list() == [second, old]
+        moment = old.as_of
+        assert await tx.manual_prices.take_back(Asset("LUNA"), moment, by=bob, at=LATER) == 1
+        assert await tx.manual_prices.take_back(Asset("LUNA"), moment, by=bob, at=LATER) == 0
+        assert await tx.manual_prices.list() == [second]
+        assert await tx.manual_prices.take_back(Asset("LUNA"), None, by=USER, at=LATER) == 1
+        assert await tx.manual_prices.list() == []
+
+    c = manual_prices.c
+    kept = select(c.value, c.said_by, c.ended_by, c.ended_at).order_by(c.id)
+    async with database.read() as tx:
+        rows = [tuple(row) for row in await tx.statements.rows(kept)]
+    assert rows == [(1, USER, bob, LATER), (2, USER, bob, NOW), (3, bob, USER, LATER)]

@@ -15,11 +15,12 @@ from alphapulse.database.tables.bookkeeping import disposals
 from alphapulse.domain.cash_flow import FlowKind
 from alphapulse.domain.cost_basis.disposals import Disposal
 from alphapulse.domain.cost_basis.figures import Figures, Missing, PlaceFigures
-from alphapulse.domain.cost_basis.lots import Lot, Method
+from alphapulse.domain.cost_basis.lots import BasisQuality, Lot, Method
 from alphapulse.domain.cost_basis.records import Repair, Unexplained
 from alphapulse.domain.events import BasisChanged, LedgerChanged
 from alphapulse.domain.identifiers import AccountId, Asset, UserId
 from alphapulse.domain.ledger import Entry, reversal_of
+from alphapulse.domain.manual_prices import ManualPrice
 from alphapulse.domain.money import total
 from alphapulse.domain.rate_book import end_of
 from alphapulse.domain.rates import Rate, RateQuality, RateWant
@@ -323,6 +324,66 @@ async def test_what_no_market_tells_is_asked_for_again_later_and_once(books: Boo
     async with books.database.read() as tx:
         assert await tx.rates.wanted(later - timedelta(seconds=1), 10) == ()
         assert len(await tx.rates.wanted(later, 10)) == 1
+
+
+async def said(books: Books, value: str, number: int, currency: str = "USDT") -> None:
+    """Of BNB, at the end of day ``number``."""
+    at, by = day(number) + timedelta(hours=23), UserId("ada")
+    price = ManualPrice(BNB, Decimal(value), Asset(currency), at, by, books.clock.now())
+    async with books.database.begin() as tx:
+        await tx.manual_prices.save(price)
+
+
+async def test_what_a_person_says_of_a_day_repairs_its_basis_and_taking_it_back_undoes_that(
+    books: Books,
+) -> None:
+    await books.count(bought(1, "BTC/USDT", "1", "100", ("2", "BNB")))
+    (lot,) = [lot for lot in await books.lots() if lot.asset == BTC]
+    assert lot.quality is not BasisQuality.COMPLETE
+
+    await said(books, "10", 1)
+    await said(books, "99", 2)
+    books.restart()
+    await books.keeper.catch_up()
+    (lot,) = [lot for lot in await books.lots() if lot.asset == BTC]
+    assert (lot.cost, lot.quality) == (120, BasisQuality.COMPLETE)
+
+    await said(books, "11", 1)
+    await books.keeper.catch_up()
+    (lot,) = [lot for lot in await books.lots() if lot.asset == BTC]
+    assert lot.cost == 122
+
+    async with books.database.begin() as tx:
+        await tx.manual_prices.take_back(BNB, None, by=UserId("ada"), at=books.clock.now())
+    await books.keeper.catch_up()
+    (lot,) = [lot for lot in await books.lots() if lot.asset == BTC]
+    assert lot.quality is not BasisQuality.COMPLETE
+
+
+async def test_what_is_said_of_an_asset_that_never_moved_begins_no_new_count(books: Books) -> None:
+    await books.count(bought(1, "BTC/USDT", "1", "100", ("2", "BNB")))
+    book_id = await books.book_id()
+    luna = ManualPrice(Asset("LUNA"), Decimal(2), USDT, day(1), UserId("ada"), day(1))
+    async with books.database.begin() as tx:
+        await tx.manual_prices.save(luna)
+    await books.keeper.catch_up()
+    assert await books.book_id() == book_id
+
+
+async def test_of_what_is_said_in_another_currency_the_rate_of_that_currency_is_asked_for(
+    books: Books,
+) -> None:
+    await said(books, "10", 1, "EUR")
+    await books.count(bought(1, "BTC/USDT", "1", "100", ("2", "BNB")))
+    wanted = RateWant(USDT, Asset("EUR"), day(1))
+    async with books.database.read() as tx:
+        assert wanted in await tx.rates.wanted(books.clock.now(), 10)
+    close = Rate(Asset("EUR"), Decimal("1.5"), USDT, end_of(day(1)), "x", RateQuality.CLOSE)
+    async with books.database.begin() as tx:
+        await tx.rates.answer({wanted: close}, books.clock.now())
+    await books.keeper.catch_up()
+    (lot,) = [lot for lot in await books.lots() if lot.asset == BTC]
+    assert (lot.cost, lot.quality) == (130, BasisQuality.COMPLETE)
 
 
 async def test_while_rates_still_come_in_not_each_one_is_a_new_count(books: Books) -> None:

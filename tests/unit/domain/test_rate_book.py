@@ -105,3 +105,20 @@ def test_no_rate_in_another_currency_is_ever_given() -> None:
 def test_an_open_candle_tells_nothing() -> None:
     candle = make_candle(symbol=Symbol("BNB/USD"), open_time=AT.replace(second=0), is_closed=False)
     assert RateBook(USD, [], [candle]).rate(BNB, AT) is None
+
+
+def test_what_a_person_said_in_another_currency_is_converted_by_markets_of_the_moment() -> None:
+    said = note("2", AT + timedelta(hours=3), RateQuality.MANUAL, USDT)
+    rate = RateBook(USD, [said], [close("USDT/USD", "0.5")]).rate(BNB, AT)
+    assert rate is not None
+    assert (rate.value, rate.currency, rate.quality) == (Decimal("1.0"), USD, RateQuality.MANUAL)
+    assert rate.source == "note > binance:USDT/USD 1m"
+
+
+def test_where_nobody_knows_that_currency_a_market_of_the_asset_still_counts() -> None:
+    said = note("2", AT, RateQuality.MANUAL, USDT)
+    book = RateBook(USD, [said], [close("BNB/USD", "3")])
+    rate = book.rate(BNB, AT)
+    assert rate is not None
+    assert (rate.value, book.lacking(BNB, AT)) == (3, USDT)
+    assert book.lacking(BNB, AT + timedelta(days=1)) == BNB

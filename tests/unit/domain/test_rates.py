@@ -30,6 +30,7 @@ def test_it_can_pass_for_no_other(asset: str, currency: str) -> None:
         (Quality.LIVE, RateQuality.LIVE, True),
         (Quality.ESTIMATED, RateQuality.ESTIMATED, False),
         (Quality.DELAYED, RateQuality.NEAREST, False),
+        (Quality.MANUAL, RateQuality.MANUAL, True),
         (Quality.STALE, RateQuality.STALE, False),
     ],
 )

@@ -16,6 +16,11 @@ _ACCOUNT_WARNINGS = {
     AccountHealth.DISABLED: ("account_disabled", "Shown as last read; the account is not active."),
 }
 
+_PRICE_WARNINGS = {
+    Quality.STALE: ("price_stale", "Valued at the last known price, which is old."),
+    Quality.MANUAL: ("price_manual", "Valued at what a person said, see the price's age."),
+}
+
 
 def plain_meta(now: datetime, request_id: str, *warnings: WarningView) -> Meta:
     """For an answer without money in it."""
@@ -78,17 +83,12 @@ def _price_warnings(snapshot: Snapshot) -> list[WarningView]:
                 subject=tuple(sorted({line.asset for line in valuation.unpriced})),
             )
         )
-    stale = {
-        line.holding.balance.asset
-        for line in valuation.holdings
-        if line.price is not None and line.price.quality is Quality.STALE
-    }
-    if stale:
-        found.append(
-            WarningView(
-                code="price_stale",
-                message="Valued at the last known price, which is old.",
-                subject=tuple(sorted(stale)),
-            )
-        )
+    for quality, (code, message) in _PRICE_WARNINGS.items():
+        assets = {
+            line.holding.balance.asset
+            for line in valuation.holdings
+            if line.price is not None and line.price.quality is quality
+        }
+        if assets:
+            found.append(WarningView(code=code, message=message, subject=tuple(sorted(assets))))
     return found

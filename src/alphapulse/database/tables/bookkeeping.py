@@ -1,7 +1,7 @@
 """Portfolio Data: rates, lots and disposals, and what people said about them.
 
-Books, lots and disposals can be counted anew from the ledger at any time; rates, repairs and
-decisions cannot.
+Books, lots and disposals can be counted anew from the ledger at any time; rates, manual prices,
+repairs and decisions cannot.
 """
 
 from sqlalchemy import Column, ForeignKey, Identity, Index, Integer, Text, UniqueConstraint
@@ -43,6 +43,22 @@ rate_wants = strict_table(
     Column("answered_at", Moment),
     Index(None, "due_at"),
     rowid=False,
+)
+
+manual_prices = strict_table(
+    "manual_prices",
+    money_tables,
+    Column("id", Id, Identity(), primary_key=True),
+    Column("asset", Text, nullable=False),
+    Column("value", Money, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("as_of", Moment, nullable=False),
+    Column("said_by", Text, nullable=False),
+    Column("said_at", Moment, nullable=False),
+    # When it was taken back or replaced; it stays, so that everybody's word can be read later.
+    Column("ended_by", Text),
+    Column("ended_at", Moment),
+    Index(None, "asset", "as_of"),
 )
 
 basis_books = strict_table(

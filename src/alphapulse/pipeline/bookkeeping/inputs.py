@@ -13,6 +13,7 @@ from alphapulse.domain.cost_basis.lots import LotId
 from alphapulse.domain.cost_basis.records import Opening, Repair
 from alphapulse.domain.identifiers import AccountId, Asset
 from alphapulse.domain.ledger import Book, Entry, EntryKind, RecordedEntry, Sum
+from alphapulse.domain.manual_prices import ManualPrice
 from alphapulse.domain.transaction_files.imports import is_taken_back
 from alphapulse.domain.transfer_matching import Match, match_transfers
 
@@ -32,15 +33,18 @@ class Inputs:
     openings: tuple[Opening, ...]
     matches: tuple[Match, ...]
     repairs: Mapping[LotId, Repair]
+    prices: tuple[ManualPrice, ...] = ()
+    """What people say of assets that ever moved in these accounts."""
 
     def digest(self, until: datetime | None = None) -> str:
-        """The same for the same openings and matches up to then, of all times where none is
-        named, and the same accounts and repairs."""
+        """The same for the same openings, matches and manual prices up to then, of all times where
+        none is named, and the same accounts and repairs."""
         said = [
             self.account_ids,
             [one for one in self.openings if until is None or one.at <= until],
             [one for one in self.matches if until is None or one.received_at <= until],
             sorted(self.repairs.items()),
+            [one.rate for one in self.prices if until is None or one.counts_from <= until],
         ]
         return blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
 
@@ -59,7 +63,16 @@ async def read_inputs(
         tuple(sorted(openings, key=lambda one: (one.at, one.account_id, one.asset))),
         match_transfers(ends, made=decisions.made, refused=decisions.refused),
         await tx.repairs.of(account_ids, currency),
+        await _prices(tx, account_ids),
     )
+
+
+async def _prices(tx: UnitOfWork, account_ids: Sequence[AccountId]) -> tuple[ManualPrice, ...]:
+    said = await tx.manual_prices.list()
+    if not said:
+        return ()
+    moved = {subject for one in account_ids for _, subject in await tx.ledger.sums(one)}
+    return tuple(one for one in said if one.asset in moved)
 
 
 async def _openings(tx: UnitOfWork, account_id: AccountId) -> list[Opening]:

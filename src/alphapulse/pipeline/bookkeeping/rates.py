@@ -61,7 +61,8 @@ class StoredPrices:
         """What is known best; what is not firm is wanted from now on."""
         rate = self._book.rate(asset, at)
         if rate is None or not rate.quality.is_firm:
-            self._wanted.add(RateWant(self._currency, asset, minute_of(at)))
+            lacking = self._book.lacking(asset, at)
+            self._wanted.add(RateWant(self._currency, lacking, minute_of(at)))
         return rate
 
     def take_wanted(self) -> set[RateWant]:

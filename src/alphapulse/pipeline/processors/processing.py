@@ -14,6 +14,7 @@ from alphapulse.domain.events import (
     CandleClosed,
     Event,
     LedgerChanged,
+    PricesSaid,
     RatesLearned,
     TickerUpdated,
 )
@@ -43,6 +44,7 @@ class Processing:
         LedgerChanged,
         BasisQuestioned,
         RatesLearned,
+        PricesSaid,
     )
 
     def __init__(

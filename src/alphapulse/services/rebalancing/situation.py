@@ -250,7 +250,9 @@ class Gatherer:
         now: datetime,
     ) -> Iterator[tuple[Asset, Price]]:
         for asset in assets:
-            price = self._live.book.price(asset, currency, now=now, near=near.get(asset))
+            price = self._live.book.price(
+                asset, currency, now=now, near=near.get(asset), is_traded=True
+            )
             if price is not None:
                 yield asset, price
 
@@ -269,7 +271,9 @@ class Gatherer:
     def _price_of(self, market: Market, situation: Situation, now: datetime) -> Price | None:
         """What the middle of a book says of its base asset, in the currency of the plan."""
         one, ticker = market.instrument, market.ticker
-        rate = self._live.book.price(one.quote, situation.currency, now=now, near=one.exchange)
+        rate = self._live.book.price(
+            one.quote, situation.currency, now=now, near=one.exchange, is_traded=True
+        )
         if rate is None or ticker is None or ticker.bid is None or ticker.ask is None:
             return None
         middle = EXACT.divide(EXACT.add(ticker.bid, ticker.ask), _TWO)
