@@ -23,8 +23,12 @@ SUMMARY, POSITIONS = "/api/portfolio/summary", "/api/portfolio/positions"
 
 
 async def say(api: RunningApi, value: str = "0.25", status: int = 200, **more: object) -> Any:
-    sent = {"value": value, "currency": "USD"} | more
-    return await body(await api.request("PUT", LUNA, json=sent), status)
+    return await send(api, {"value": value} | more, status)
+
+
+async def send(api: RunningApi, sent: dict[str, object], status: int) -> Any:
+    whole = {"value": "0.25", "currency": "USD"} | sent
+    return await body(await api.request("PUT", LUNA, json=whole), status)
 
 
 async def items(api: RunningApi, query: str = "") -> list[dict[str, Any]]:
@@ -129,7 +133,7 @@ async def test_the_list_has_the_newest_of_each_and_of_one_asset_all(api: Running
 async def test_what_is_no_price_is_refused_and_the_field_is_named(
     api: RunningApi, sent: dict[str, object], field: str
 ) -> None:
-    problem = await say(api, status=422, **sent)
+    problem = await send(api, sent, 422)
     assert problem["code"] == "validation_failed"
     assert field in str(problem["errors"])
     assert await items(api) == []

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pytest
 from alphapulse.database.settings import DatabaseSettings
 from alphapulse.domain.account import Account, AccountState
 from alphapulse.domain.balance import Balance, BalanceReport, Wallet
-from alphapulse.domain.events import BalancesChanged, FillReceived, SyncStatusChanged
-from alphapulse.domain.identifiers import AccountId, Asset, UserId
+from alphapulse.domain.events import BalancesChanged, FillReceived, SyncStatusChanged, TickerUpdated
+from alphapulse.domain.identifiers import AccountId, Asset, ExchangeId, Symbol, UserId
+from alphapulse.domain.market import Ticker
 from alphapulse.domain.money import ZERO
 from alphapulse.domain.order import OrderStatus
 from alphapulse.domain.sync import SyncKind, SyncState
@@ -365,6 +367,23 @@ async def test_limits_are_versioned(trader: Trader) -> None:
     assert (await body(stale, 409))["code"] == "version_mismatch"
     problem = await trader.refused(422, "over_limit")
     assert problem["limit"] == {"check": "max_order_value", "limit": "100", "value": "630"}
+
+
+async def test_no_limit_is_measured_by_what_a_person_says(trader: Trader) -> None:
+    await set_limits(trader, max_order_value="100")
+    old = trader.api.clock.now() - timedelta(hours=1)
+    dollar = Ticker(ExchangeId("binance"), Symbol("USDT/USD"), old, old, last=Decimal(1))
+    await trader.api.publish(TickerUpdated(dollar))
+    sent = {"value": "0.001", "currency": "USD"}
+    assert (await trader.api.request("PUT", "/api/portfolio/prices/USDT", json=sent)).status == 200
+
+    async def is_believed() -> bool:
+        (said,) = (await body(await trader.api.get("/api/portfolio/prices")))["items"]
+        return bool(said["price"]["quality"] == "manual")
+
+    await eventually(is_believed)
+    problem = await trader.refused(422, "over_limit")
+    assert problem["limit"]["value"] == "630"
 
 
 # The kill switch

@@ -186,3 +186,15 @@ async def test_nobody_sees_what_another_person_had(api: RunningApi, main: Accoun
     await summary(api, f"{then(3)}&account={mine.id}", 404)
     # As if there were nothing at all.
     assert "first_activity_at" not in await summary(api, then(3), 422)
+
+
+async def test_what_a_person_says_of_that_day_is_its_price(api: RunningApi) -> None:
+    main = await api.add_account("main", LUNA="10")
+    await record(api, flowed(1, FlowKind.DEPOSIT, "LUNA", "10", account=main.id))
+    assert (await summary(api, then(3)))["total_value"] is None
+    sent = {"value": "80", "currency": "USD", "as_of": then(3.5).removeprefix("as_of=")}
+    assert (await api.request("PUT", "/api/portfolio/prices/LUNA", json=sent)).status == 200
+    assert (await summary(api, then(3)))["total_value"] == "800"
+    (line,) = await positions(api, then(3))
+    assert (line["price"]["source"], line["price"]["quality"]) == ("manual", "manual")
+    assert (await summary(api, then(4)))["total_value"] is None

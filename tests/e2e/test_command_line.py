@@ -201,6 +201,23 @@ async def test_prices_are_shown_once(demo: Demo) -> None:
     assert "ETH/USDT:USDT" in demo.run("prices", "ETH/USDT:USDT").stdout
 
 
+def test_what_a_person_says_is_listed_with_their_name_until_it_is_taken_back(demo: Demo) -> None:
+    said = demo.json("prices", "set", "luna", "0.25", "--currency", "usd")["said"]
+    assert (said["asset"], said["value"], said["currency"]) == ("LUNA", "0.25", "USD")
+    then = demo.run("prices", "set", "LUNA", "80.1", "-c", "USD", "--as-of", "2022-04-05")
+    assert "as of 2022-04-05" in then.stderr
+    text = demo.run("prices", "said").stdout
+    assert "local-operator" in text
+    assert "80.1" not in text
+    assert "80.1" in demo.run("prices", "said", "LUNA").stdout
+
+    assert demo.run("prices", "unset", "LUNA", "--as-of", "2022-04-05").returncode == 0
+    assert len(demo.json("prices", "said", "LUNA")["items"]) == 1
+    assert demo.run("prices", "unset", "LUNA").returncode == 0
+    assert "not_found" in demo.run("prices", "unset", "LUNA").stderr
+    assert "validation_failed" in demo.run("prices", "set", "LUNA", "0", "-c", "USD").stderr
+
+
 def test_prices_are_followed_line_by_line(demo: Demo) -> None:
     arguments = ("prices", "BTC/USDT", "--watch", "--json", "--data-dir", str(demo.folder))
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True) as watching:

@@ -64,7 +64,7 @@ class RateBook:
         for note in sorted(notes, key=attrgetter("as_of", "source")):
             if note.quality is RateQuality.MANUAL:
                 self._said.setdefault(note.asset, []).append(note)
-            if note.currency == currency:
+            elif note.currency == currency:
                 self._notes.setdefault(note.asset, []).append(note)
         self._closes: dict[tuple[Asset, Asset, datetime], tuple[Decimal, str]] = {}
         # Where two exchanges traded it, the first by name decides, whatever order they came in.

@@ -346,7 +346,7 @@ async def test_what_a_person_says_of_a_day_repairs_its_basis_and_taking_it_back_
     books.restart()
     await books.keeper.catch_up()
     (lot,) = [lot for lot in await books.lots() if lot.asset == BTC]
-    assert (lot.cost, lot.quality) == (120, BasisQuality.COMPLETE)
+    assert (lot.cost, lot.quality) == (Decimal(120), BasisQuality.COMPLETE)
 
     await said(books, "11", 1)
     await books.keeper.catch_up()
@@ -383,7 +383,7 @@ async def test_of_what_is_said_in_another_currency_the_rate_of_that_currency_is_
         await tx.rates.answer({wanted: close}, books.clock.now())
     await books.keeper.catch_up()
     (lot,) = [lot for lot in await books.lots() if lot.asset == BTC]
-    assert (lot.cost, lot.quality) == (130, BasisQuality.COMPLETE)
+    assert (lot.cost, lot.quality) == (Decimal(130), BasisQuality.COMPLETE)
 
 
 async def test_while_rates_still_come_in_not_each_one_is_a_new_count(books: Books) -> None:

@@ -33,7 +33,7 @@ def seen(book: PriceBook, currency: Asset = USD) -> tuple[str, str, Quality] | N
 def test_what_no_market_prices_is_worth_what_a_person_says_with_its_age() -> None:
     price = saying(PriceBook(), said(age_s=90)).price(LUNA, USD, now=NOW)
     assert price is not None
-    assert (price.value, price.source, price.quality) == (2, "manual", Quality.MANUAL)
+    assert (price.value, price.source, price.quality) == (Decimal(2), "manual", Quality.MANUAL)
     assert price.age_ms(NOW) == 90_000
 
 

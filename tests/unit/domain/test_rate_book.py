@@ -120,5 +120,5 @@ def test_where_nobody_knows_that_currency_a_market_of_the_asset_still_counts() -
     book = RateBook(USD, [said], [close("BNB/USD", "3")])
     rate = book.rate(BNB, AT)
     assert rate is not None
-    assert (rate.value, book.lacking(BNB, AT)) == (3, USDT)
+    assert (rate.value, book.lacking(BNB, AT)) == (Decimal(3), USDT)
     assert book.lacking(BNB, AT + timedelta(days=1)) == BNB
