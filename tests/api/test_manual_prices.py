@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alphapulse.database.settings import DatabaseSettings
-from alphapulse.domain.events import PricesSaid, SyncStatusChanged
+from alphapulse.domain.events import ManualPricesChanged, SyncStatusChanged
 from alphapulse.domain.identifiers import UserId
 from alphapulse.domain.sync import SyncState
 from alphapulse.domain.user import Role
@@ -167,9 +167,9 @@ async def test_whoever_may_say_prices_may_replace_another_ones(api: RunningApi) 
 
 async def test_the_bookkeeper_hears_of_it(api: RunningApi) -> None:
     heard = Mailbox("heard", 10)
-    api.bus.subscribe(heard, PricesSaid)
+    api.bus.subscribe(heard, ManualPricesChanged)
     await say(api)
-    assert [type(event) for event in (await heard.take()).events] == [PricesSaid]
+    assert [type(event) for event in (await heard.take()).events] == [ManualPricesChanged]
 
 
 async def test_the_portfolio_of_the_websocket_follows(api: RunningApi) -> None:

@@ -134,12 +134,12 @@ class RatesLearned(Event, frozen=True, gc=False):
         return RatesLearned
 
 
-class PricesSaid(Event, frozen=True, gc=False):
+class ManualPricesChanged(Event, frozen=True, gc=False):
     """What people say of prices has changed; readers load all of it again."""
 
     @property
     def latest_only_key(self) -> Hashable | None:
-        return PricesSaid
+        return ManualPricesChanged
 
 
 class OrderChanged(Event, frozen=True, gc=False):

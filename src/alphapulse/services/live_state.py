@@ -27,9 +27,9 @@ from alphapulse.domain.events import (
     CandleUpdated,
     Event,
     FillReceived,
+    ManualPricesChanged,
     OrderChanged,
     PositionsChanged,
-    PricesSaid,
     RebalanceChanged,
     SyncStatusChanged,
     TickerUpdated,
@@ -86,7 +86,7 @@ class LiveState:
         AccountRemoved,
         SyncStatusChanged,
         BasisChanged,
-        PricesSaid,
+        ManualPricesChanged,
     )
 
     def __init__(self, inbox: Mailbox, database: Database) -> None:
@@ -117,7 +117,7 @@ class LiveState:
         """What lots add up to, by owner, currency and method."""
         self.basis_revision = 0
         self._has_basis_changed = False
-        self._were_prices_said = False
+        self._has_said_changed = False
         self.statuses: dict[tuple[ExchangeId, AccountId | None, SyncKind], SyncStatus] = {}
 
     def listen(self, listener: Callable[[Changes], None]) -> None:
@@ -237,8 +237,8 @@ class LiveState:
         self._has_basis_changed = True
 
     @_apply.register
-    def _(self, event: PricesSaid) -> None:
-        self._were_prices_said = True
+    def _(self, event: ManualPricesChanged) -> None:
+        self._has_said_changed = True
 
     def _traded(self, account_id: AccountId, symbol: Symbol, at: datetime) -> None:
         for subject in (symbol,) if ":" in symbol else parts(symbol):
@@ -279,8 +279,8 @@ class LiveState:
             self.basis_revision += 1
 
     async def _reload_said(self) -> None:
-        if self._were_prices_said:
-            self._were_prices_said = False
+        if self._has_said_changed:
+            self._has_said_changed = False
             async with self._database.read() as unit:
                 said = await unit.manual_prices.list()
             self.book.say(one.leg for one in newest(said))

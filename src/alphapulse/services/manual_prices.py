@@ -10,7 +10,7 @@ from loguru import logger
 from alphapulse.database.connection import Database
 from alphapulse.database.unit_of_work import UnitOfWork
 from alphapulse.domain.clock import Clock
-from alphapulse.domain.events import PricesSaid
+from alphapulse.domain.events import ManualPricesChanged
 from alphapulse.domain.identifiers import Asset, UserId
 from alphapulse.domain.manual_prices import ManualPrice, manual_price, moment_of, newest
 from alphapulse.domain.valuation import USD
@@ -59,7 +59,7 @@ class ManualPriceService:
         async with self._database.begin() as unit:
             await unit.manual_prices.save(price)
             names = await _names(unit)
-        self._bus.publish(PricesSaid())
+        self._bus.publish(ManualPricesChanged())
         logger.bind(asset=asset, user_id=caller.user_id).info("the price of an asset was said")
         return SaidPrices([price], names)
 
@@ -77,7 +77,7 @@ class ManualPriceService:
             count = await unit.manual_prices.take_back(asset, moment, by=caller.user_id, at=now)
         if not count:
             raise NotFound("nobody said what it is worth", asset=asset)
-        self._bus.publish(PricesSaid())
+        self._bus.publish(ManualPricesChanged())
         logger.bind(asset=asset, user_id=caller.user_id).info("the price of an asset is unsaid")
 
 

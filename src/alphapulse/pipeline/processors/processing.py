@@ -14,7 +14,7 @@ from alphapulse.domain.events import (
     CandleClosed,
     Event,
     LedgerChanged,
-    PricesSaid,
+    ManualPricesChanged,
     RatesLearned,
     TickerUpdated,
 )
@@ -44,7 +44,7 @@ class Processing:
         LedgerChanged,
         BasisQuestioned,
         RatesLearned,
-        PricesSaid,
+        ManualPricesChanged,
     )
 
     def __init__(
