@@ -14,7 +14,8 @@ from alphapulse.domain.position import Position, opened_at
 from alphapulse.services.net_worth_recorder import OVERLAP
 
 MOVES_MAX = 10_000
-"""What was moved more often since it was opened is not followed back: a tenth of a second."""
+"""What was moved more often since it was opened is not followed back: so many, among 100 000
+entries, are read in 0.2 s from SQLite and in 0.4 s from PostgreSQL."""
 
 _Contract: TypeAlias = tuple[AccountId, Subject]
 
