@@ -165,6 +165,16 @@ async def test_whoever_may_say_prices_may_replace_another_ones(api: RunningApi) 
     assert [(one["value"], one["said_by"]) for one in await items(api)] == [("2", "tom")]
 
 
+async def test_no_plan_of_a_rebalance_is_made_with_it(api: RunningApi) -> None:
+    await api.add_account("main", LUNA="1000", USDT="100")
+    await api.price("USDT/USD", "1")
+    await say(api)
+    await total_is(api, "350")
+    asked = {"targets": [{"asset": "LUNA", "weight": "0.5"}, {"asset": "USDT", "weight": "0.5"}]}
+    problem = await body(await api.post("/api/portfolio/rebalance", asked), 503)
+    assert ("/LUNA", "price_missing") in [(e["pointer"], e["code"]) for e in problem["errors"]]
+
+
 async def test_the_bookkeeper_hears_of_it(api: RunningApi) -> None:
     heard = Mailbox("heard", 10)
     api.bus.subscribe(heard, ManualPricesChanged)

@@ -222,7 +222,10 @@ class PriceBook:
     def put(self, ticker: Ticker) -> None:
         """Take the newest word of one market."""
         for leg in legs_of(ticker):
-            self._put(leg)
+            key = leg.key
+            if key not in self._legs:
+                self._connect(leg)
+            self._legs[key] = leg
 
     def say(self, said: Iterable[Leg]) -> None:
         """Take what people say, all of it, instead of what they said before."""
@@ -230,19 +233,17 @@ class PriceBook:
             leg = self._legs.pop(key)
             self._neighbors[leg.quote].discard((key, False))
             self._neighbors[leg.base].discard((key, True))
-        legs = list(said)
-        for leg in legs:
-            self._put(leg)
-        self._said = frozenset(leg.key for leg in legs)
+        legs = {leg.key: leg for leg in said}
+        for leg in legs.values():
+            self._connect(leg)
+        self._legs |= legs
+        self._said = frozenset(legs)
         self._routes.clear()
 
-    def _put(self, leg: Leg) -> None:
-        key = leg.key
-        if key not in self._legs:
-            self._neighbors.setdefault(leg.quote, set()).add((key, False))
-            self._neighbors.setdefault(leg.base, set()).add((key, True))
-            self._routes.clear()
-        self._legs[key] = leg
+    def _connect(self, leg: Leg) -> None:
+        self._neighbors.setdefault(leg.quote, set()).add((leg.key, False))
+        self._neighbors.setdefault(leg.base, set()).add((leg.key, True))
+        self._routes.clear()
 
     def silence(self, exchanges: Iterable[ExchangeId]) -> None:
         """Name the exchanges whose prices do not arrive at present: theirs are stale at once."""
