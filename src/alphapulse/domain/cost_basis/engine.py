@@ -78,6 +78,9 @@ class CostBasis:
         self.taken_to: LastTaken | None = None
         self._values = Valuer(currency, rates)
         self._matches: dict[tuple[EntryRef, Asset], Match] = {}
+        # Between two wallets: lots lie in an account, and what happens between the two ends may
+        # take them as if nothing moved.
+        self._inside: set[tuple[EntryRef, Asset]] = set()
         self._parcels: dict[tuple[EntryRef, Asset], Parcel] = {}
         self._ahead: dict[tuple[EntryRef, Asset], Ahead] = {}
         for match in transfers:
@@ -86,6 +89,9 @@ class CostBasis:
     def expect(self, match: Match) -> None:
         """Learn that what is still to arrive was sent from an account of the same owner."""
         self._matches[match.incoming, match.asset] = match
+        is_inside = match.outgoing.account_id == match.incoming.account_id
+        if is_inside and match.sent == match.received:
+            self._inside |= {(match.outgoing, match.asset), (match.incoming, match.asset)}
 
     def parcels(self) -> Iterator[Parcel]:
         """What left without being sold and was not seen to arrive, with its lots."""
@@ -226,6 +232,8 @@ class CostBasis:
             return []
         sent = (match.outgoing, asset)
         parcel = self._parcels.pop(sent, None)
+        if parcel is None and (ref, asset) in self._inside:
+            return []
         disposals: list[Disposal] = []
         if parcel is None:
             self._ahead[sent] = Ahead(*sent, quantity)
@@ -246,7 +254,9 @@ class CostBasis:
         place = Place(ref.account_id, asset)
         ahead = self._ahead.pop((ref, asset), None)
         if ahead is None:
-            self._parcels[ref, asset] = Parcel(ref, asset, at, *self.books.take(place, quantity))
+            if (ref, asset) not in self._inside:
+                lots = self.books.take(place, quantity)
+                self._parcels[ref, asset] = Parcel(ref, asset, at, *lots)
             return []
         fee = EXACT.subtract(quantity, ahead.quantity)
         if fee <= 0:

@@ -50,6 +50,27 @@ def test_a_transfer_carries_cost_and_date(method: Method) -> None:
     assert sale.gain == 5000
 
 
+def test_what_moves_between_two_wallets_can_be_sold_meanwhile() -> None:
+    out = flowed(1, FlowKind.TRANSFER, "BTC", "-1", name="out", reference="x")
+    into = flowed(3, FlowKind.TRANSFER, "BTC", "1", name="in", reference="x")
+    sale = sold(2, "BTC/USD", "1", "15000")
+    basis = matched(PURCHASE, out, sale, into)
+    (found,) = taken(basis, [PURCHASE, out, sale, into])
+    assert [found.gain, basis.books.quantity(Place(A, BTC))] == [5000, 0]
+    assert list(basis.books.unknown()) == []
+
+
+def test_what_left_a_wallet_before_its_other_end_was_told_comes_back() -> None:
+    out = flowed(1, FlowKind.TRANSFER, "BTC", "-1", name="out", reference="x")
+    into = flowed(3, FlowKind.TRANSFER, "BTC", "1", name="in", reference="x")
+    basis = matched()
+    taken(basis, [PURCHASE, out])
+    for match in match_transfers([out, into]):
+        basis.expect(match)
+    taken(basis, [into])
+    assert [only_lot(basis, A).cost, basis.books.quantity(Place(A, BTC))] == [10000, 1]
+
+
 def test_a_lot_tells_each_transfer_with_its_evidence() -> None:
     basis = matched(PURCHASE, SENT, ARRIVED)
     taken(basis, [PURCHASE, SENT, ARRIVED])
