@@ -37,6 +37,9 @@ replay: ## the recorded markets, whole, through the whole path (minutes)
 crash-sweep: ## thousands of kills, power cuts and server crashes (half an hour and more)
 	$(BIN)/pytest -q -n auto tests/crash -m sweep
 
+year: ## the lots of a generated year against a slow recount (minutes)
+	$(BIN)/pytest -q tests/e2e/test_generated_year.py -m sweep
+
 FIRST ?= 0
 COUNT ?= 200000
 simulate-orders: ## COUNT seeds from FIRST through the whole order path, until none is left
