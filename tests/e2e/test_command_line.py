@@ -213,7 +213,7 @@ def test_what_a_person_says_is_listed_with_their_name_until_it_is_taken_back(dem
 
     assert demo.run("prices", "unset", "LUNA", "--as-of", "2022-04-05").returncode == 0
     assert len(demo.json("prices", "said", "LUNA")["items"]) == 1
-    assert demo.run("prices", "unset", "LUNA").returncode == 0
+    assert demo.json("prices", "unset", "LUNA") == {"asset": "LUNA", "taken_back": True}
     assert "not_found" in demo.run("prices", "unset", "LUNA").stderr
     assert "validation_failed" in demo.run("prices", "set", "LUNA", "0", "-c", "USD").stderr
 

@@ -104,6 +104,7 @@ def unset(
     ] = None,
     folder: DataDir = None,
     demo: Demo = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take back what was said an asset is worth."""
     from alphapulse.cli.client import LocalClient
@@ -111,6 +112,9 @@ def unset(
     query = f"?{urlencode({'as_of': as_of.isoformat()})}" if as_of else ""
     client = LocalClient(data_dir(folder, demo=demo))
     client.delete(f"/api/portfolio/prices/{quote(asset, safe='')}{query}")
+    if as_json:
+        print_json({"asset": asset.upper(), "taken_back": True})
+        return
     talk.print(f"What was said of {asset.upper()} is taken back.")
 
 
