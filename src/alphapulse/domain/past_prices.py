@@ -8,16 +8,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from alphapulse.domain.identifiers import Asset, ExchangeId
-from alphapulse.domain.money import EXACT
 from alphapulse.domain.rate_book import RateBook, end_of, minute_of
 from alphapulse.domain.rates import Rate, RateQuality, RateWant
 from alphapulse.domain.valuation import (
-    CONVERTED,
     LegKey,
     Price,
     Quality,
     Route,
     Step,
+    product,
     shortest_routes,
 )
 
@@ -50,16 +49,10 @@ class PastMarkets:
 
 def close_along(route: Route, closes: Iterable[Decimal], want: RateWant) -> Rate:
     """The product of the closes along a path, all of the minute that is wanted."""
-    value = Decimal(1)
-    is_divided = False
-    sources = []
-    for (leg, backwards), close in zip(route, closes, strict=True):
-        value = (EXACT.divide if backwards else EXACT.multiply)(value, close)
-        is_divided = is_divided or backwards
-        sources.append(f"1/{_source(leg)}" if backwards else _source(leg))
-    if is_divided:
-        value = CONVERTED.plus(value)
-    source = " > ".join(sources)
+    value = product(route, closes)
+    source = " > ".join(
+        f"1/{_source(leg)}" if backwards else _source(leg) for leg, backwards in route
+    )
     return Rate(want.asset, value, want.currency, end_of(want.minute), source, RateQuality.CLOSE)
 
 

@@ -204,8 +204,8 @@ class PriceBook:
 
     Best means, in this order: the freshest quality of the worst leg (of a person's word, see
     above), the fewest legs, the most legs on the holder's own exchange, markets before indices, the
-    deepest bridge. Routes are kept
-    for ``ROUTES_KEPT``; the prices along them are always the newest.
+    deepest bridge. Routes are kept for ``ROUTES_KEPT``; the prices along them are always the
+    newest.
     """
 
     ROUTES_KEPT = timedelta(seconds=1)
@@ -313,7 +313,7 @@ class PriceBook:
         if route is None or len(known) < len(then):
             return None
         prices = (self._legs[key].price for key, _ in route)
-        return DayChange(_product(route, prices), _product(route, known))
+        return DayChange(product(route, prices), product(route, known))
 
     def _day_ago(self, key: LegKey) -> Decimal | None:
         return self._legs[key].day_ago or self._past.get(key)
@@ -327,7 +327,7 @@ class PriceBook:
             oldest = min(oldest, leg.as_of)
             worst = max(worst, self.quality_of(leg, now), key=lambda quality: quality.rank)
             sources.append(f"1/{leg.source}" if backwards else leg.source)
-        value = _product(route, (self._legs[key].price for key, _ in route))
+        value = product(route, (self._legs[key].price for key, _ in route))
         return Price(value, currency, oldest, " > ".join(sources), worst)
 
     def _routes_to(self, target: "_Target", now: datetime) -> dict[Asset, Route]:
@@ -373,8 +373,8 @@ class _Target(NamedTuple):
     is_traded: bool = False
 
 
-def _product(route: Route, prices: Iterable[Decimal]) -> Decimal:
-    """Of the prices of its legs."""
+def product(route: Route, prices: Iterable[Decimal]) -> Decimal:
+    """Of the prices of a route's legs: what one unit of its start is worth at its end."""
     value = Decimal(1)
     is_divided = False
     for (_, backwards), price in zip(route, prices, strict=True):
